@@ -1,0 +1,2 @@
+//! The live demonstration.
+fn main() {}
