@@ -1,1 +1,3 @@
 //! sidestep
+pub mod config;
+pub mod model;

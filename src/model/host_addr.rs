@@ -1,0 +1,82 @@
+//! The address of an upstream host.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+/// A host of a cluster: `ip:port`, as in Envoy's `upstream.address` attribute and in the override header.
+///
+/// Kept as numbers, so that comparing and hashing cost no string work. Hosts that are no `ip:port` (Unix sockets,
+/// internal listeners) can't be named by the override policy's header and so are no `HostAddr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostAddr(SocketAddr);
+
+/// Why a text is no [`HostAddr`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an ip:port address")]
+pub struct HostAddrError;
+
+impl HostAddr {
+    /// Reads `ip:port` (`[ip]:port` for IPv6) from the bytes of an attribute.
+    ///
+    /// # Errors
+    /// If the bytes are anything else, a host name included: Envoy resolves names before it connects.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HostAddrError> {
+        std::str::from_utf8(bytes)
+            .map_err(|_| HostAddrError)?
+            .parse()
+    }
+
+    /// The address as the standard library's type.
+    pub const fn socket_addr(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for HostAddr {
+    type Err = HostAddrError;
+
+    fn from_str(text: &str) -> Result<Self, HostAddrError> {
+        text.parse().map(Self).map_err(|_| HostAddrError)
+    }
+}
+
+impl From<SocketAddr> for HostAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self(addr)
+    }
+}
+
+impl fmt::Display for HostAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_reads_back_as_envoy_writes_it() {
+        for text in ["10.0.0.1:80", "[2001:db8::1]:8443"] {
+            assert_eq!(
+                HostAddr::from_bytes(text.as_bytes()).map(|addr| addr.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_override_header_cannot_name_is_no_address() {
+        for bytes in [
+            &b"/tmp/socket"[..],
+            b"backend:80",
+            b"10.0.0.1",
+            b"",
+            b"\xff",
+        ] {
+            assert_eq!(HostAddr::from_bytes(bytes), Err(HostAddrError));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The words of the project, as types. They carry no behaviour beyond their own meaning, and everything else in
+//! the crate speaks in them.
+
+mod duration;
+mod host_addr;
+mod outcome;
+mod percent;
+mod timestamp;
+
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use host_addr::{HostAddr, HostAddrError};
+pub use outcome::{FailureOrigin, Outcome};
+pub use percent::Percent;
+pub use timestamp::Timestamp;
