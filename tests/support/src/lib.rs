@@ -1,1 +1,35 @@
-//! Tests of sidestep: support.
+//! What the end-to-end tests and the demo are made of: real servers, a real Envoy, a real client.
+//!
+//! - [`Upstream`]: an HTTP/1.1 or HTTP/2 server on loopback that fails in the way it is told to, and remembers what it
+//!   was asked.
+//! - [`EnvoyConfig`], [`Cluster`]: an Envoy configuration, said in terms of the test.
+//! - [`Envoy`]: the process, with its listeners, statistics and log. It ends with its value.
+//! - [`Client`], [`Connection`]: the user's side.
+//! - [`wait_for`], [`Gate`]: waiting on conditions with a bound, instead of sleeping.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use sidestep_support::{Client, Cluster, Envoy, EnvoyConfig, Reply, Upstream};
+//!
+//! let upstream = Upstream::http1("a").await;
+//! let envoy = Envoy::start(EnvoyConfig::new([Cluster::new("backend").host(&upstream)]).without_filter()).await.unwrap();
+//! upstream.set(Reply::status(503).body("out of order"));
+//! let answer = envoy.client().get("/").await.unwrap();
+//! assert_eq!((answer.status(), upstream.count()), (503, 1));
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "runs natively only, and waits with a bound by the machine's clock"
+)]
+
+mod client;
+mod envoy;
+mod upstream;
+mod wait;
+
+pub use client::{Client, ClientError, Connection, Request, Response};
+pub use envoy::{Cluster, Envoy, EnvoyConfig, EnvoyError, filters, repository, trap_wasm, wasm};
+pub use upstream::{Behaviour, Received, Reply, Upstream};
+pub use wait::{Gate, TimedOut, wait_for};

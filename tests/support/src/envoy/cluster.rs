@@ -1,0 +1,169 @@
+//! A cluster of an [`EnvoyConfig`](super::EnvoyConfig).
+
+use crate::Upstream;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A cluster: static hosts behind the `override_host` policy, with the headers that are nobody's business but the
+/// filter's removed before a request leaves. As the sample configuration in `envoy/envoy.yaml` has it.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub(super) name: String,
+    hosts: Vec<SocketAddr>,
+    http2: bool,
+    override_policy: bool,
+    connect_timeout: Duration,
+    extra: Value,
+}
+
+impl Cluster {
+    /// A cluster without hosts.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            hosts: Vec::new(),
+            http2: false,
+            override_policy: true,
+            connect_timeout: Duration::from_secs(5),
+            extra: json!({}),
+        }
+    }
+
+    /// With one host more.
+    #[must_use]
+    pub fn host(self, upstream: &Upstream) -> Self {
+        self.address(upstream.address())
+    }
+
+    /// With these hosts more.
+    #[must_use]
+    pub fn hosts<'a>(self, upstreams: impl IntoIterator<Item = &'a Upstream>) -> Self {
+        upstreams.into_iter().fold(self, Self::host)
+    }
+
+    /// With one host more, by its address.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.hosts.push(address);
+        self
+    }
+
+    /// Speaks HTTP/2 with its hosts.
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+
+    /// Without the `override_host` policy: plain round robin, and no headers removed.
+    #[must_use]
+    pub fn without_override_policy(mut self) -> Self {
+        self.override_policy = false;
+        self
+    }
+
+    /// `connect_timeout`, instead of 5 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, time: Duration) -> Self {
+        self.connect_timeout = time;
+        self
+    }
+
+    /// Bounds on connections, pending and active requests, all of this size.
+    #[must_use]
+    pub fn circuit_breaker(self, requests: u32) -> Self {
+        self.with(
+            "circuit_breakers",
+            json!({"thresholds": [{
+                "max_connections": requests,
+                "max_pending_requests": requests,
+                "max_requests": requests,
+            }]}),
+        )
+    }
+
+    /// Any other field of Envoy's `Cluster`.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: Value) -> Self {
+        self.extra[field] = value;
+        self
+    }
+
+    pub(super) fn json(&self, override_header: &str) -> Value {
+        let endpoints: Vec<_> = self.hosts.iter().map(endpoint).collect();
+        let protocol = if self.http2 {
+            "http2_protocol_options"
+        } else {
+            "http_protocol_options"
+        };
+        let mut options = json!({
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": { protocol: {} },
+        });
+        let mut cluster = json!({
+            "name": self.name,
+            "type": "STATIC",
+            "connect_timeout": format!("{}s", self.connect_timeout.as_secs_f64()),
+            "load_assignment": {
+                "cluster_name": self.name,
+                "endpoints": [{"lb_endpoints": endpoints}],
+            },
+        });
+        if self.override_policy {
+            options["http_filters"] = removing_headers(override_header);
+            cluster["load_balancing_policy"] = override_host(override_header);
+        }
+        cluster["typed_extension_protocol_options"] =
+            json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options});
+        super::merge(&mut cluster, &self.extra);
+        cluster
+    }
+}
+
+fn endpoint(address: &SocketAddr) -> Value {
+    json!({"endpoint": {"address": {"socket_address": {
+        "address": address.ip().to_string(),
+        "port_value": address.port(),
+    }}}})
+}
+
+/// Hosts by the header; whom it does not name, round robin picks.
+fn override_host(header: &str) -> Value {
+    json!({"policies": [{"typed_extension_config": {
+        "name": "envoy.load_balancing_policies.override_host",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost",
+            "override_host_sources": [{"header": header}],
+            "fallback_policy": {"policies": [{"typed_extension_config": {
+                "name": "envoy.load_balancing_policies.round_robin",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin",
+                },
+            }}]},
+        },
+    }}]})
+}
+
+/// Upstream filters: what the filter and its callouts add goes no further than the choice of the host.
+fn removing_headers(header: &str) -> Value {
+    json!([
+        {
+            "name": "envoy.filters.http.header_mutation",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                "mutations": {"request_mutations": [
+                    {"remove": header},
+                    {"remove": "x-envoy-internal"},
+                ]},
+            },
+        },
+        {
+            "name": "envoy.filters.http.upstream_codec",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+            },
+        },
+    ])
+}

@@ -1,0 +1,295 @@
+//! A whole Envoy configuration, in terms of a test.
+
+use super::Cluster;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What Envoy gets to run: clusters, and a listener with the filter before them.
+///
+/// Requests go to the first cluster; those whose path starts with `/NAME/` to the cluster of that name.
+#[derive(Clone, Debug)]
+pub struct EnvoyConfig {
+    clusters: Vec<Cluster>,
+    filter: Option<Filter>,
+    before: Vec<Value>,
+    after: Vec<Value>,
+    /// Into each route's `route`.
+    action: Value,
+    /// Into the virtual host.
+    virtual_host: Value,
+    plain_listener: bool,
+    override_header: String,
+    pub(super) workers: u32,
+    pub(super) log_level: String,
+}
+
+#[derive(Clone, Debug)]
+struct Filter {
+    wasm: PathBuf,
+    vm_id: String,
+    configuration: Option<Value>,
+    failure_policy: String,
+}
+
+impl EnvoyConfig {
+    /// Two workers, the module from `dist/`, an empty plugin configuration, and these clusters.
+    #[must_use]
+    pub fn new(clusters: impl IntoIterator<Item = Cluster>) -> Self {
+        Self {
+            clusters: clusters.into_iter().collect(),
+            filter: Some(Filter {
+                wasm: super::wasm(),
+                vm_id: "sidestep".to_owned(),
+                configuration: Some(as_text("{}")),
+                failure_policy: "FAIL_RELOAD".to_owned(),
+            }),
+            before: Vec::new(),
+            after: Vec::new(),
+            action: json!({}),
+            virtual_host: json!({}),
+            plain_listener: false,
+            override_header: "x-sidestep-host".to_owned(),
+            workers: 2,
+            log_level: "info".to_owned(),
+        }
+    }
+
+    /// Without the filter: plain Envoy.
+    #[must_use]
+    pub fn without_filter(mut self) -> Self {
+        self.filter = None;
+        self
+    }
+
+    /// The plugin's configuration, handed over as text (`StringValue`).
+    #[must_use]
+    pub fn plugin(self, configuration: &Value) -> Self {
+        self.plugin_text(&configuration.to_string())
+    }
+
+    /// The plugin's configuration as it is, JSON or not.
+    #[must_use]
+    pub fn plugin_text(self, configuration: &str) -> Self {
+        self.configuration(Some(as_text(configuration)))
+    }
+
+    /// The plugin's configuration, handed over as a `Struct`.
+    #[must_use]
+    pub fn plugin_struct(self, configuration: &Value) -> Self {
+        self.configuration(Some(json!({
+            "@type": "type.googleapis.com/google.protobuf.Struct",
+            "value": configuration,
+        })))
+    }
+
+    /// No plugin configuration at all.
+    #[must_use]
+    pub fn plugin_missing(self) -> Self {
+        self.configuration(None)
+    }
+
+    fn configuration(mut self, configuration: Option<Value>) -> Self {
+        if let Some(filter) = &mut self.filter {
+            filter.configuration = configuration;
+        }
+        self
+    }
+
+    /// Another module.
+    #[must_use]
+    pub fn wasm(mut self, path: &Path) -> Self {
+        if let Some(filter) = &mut self.filter {
+            path.clone_into(&mut filter.wasm);
+        }
+        self
+    }
+
+    /// Another `vm_id`.
+    #[must_use]
+    pub fn vm_id(mut self, id: &str) -> Self {
+        if let Some(filter) = &mut self.filter {
+            id.clone_into(&mut filter.vm_id);
+        }
+        self
+    }
+
+    /// Another `failure_policy` than `FAIL_RELOAD`.
+    #[must_use]
+    pub fn failure_policy(mut self, policy: &str) -> Self {
+        if let Some(filter) = &mut self.filter {
+            policy.clone_into(&mut filter.failure_policy);
+        }
+        self
+    }
+
+    /// The header that the clusters' policies read. The plugin's configuration has to say the same.
+    #[must_use]
+    pub fn override_header(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.override_header);
+        self
+    }
+
+    /// An HTTP filter nearer to the client: it sees what sidestep answers. See [`filters`](super::filters).
+    #[must_use]
+    pub fn filter_before(mut self, filter: Value) -> Self {
+        self.before.push(filter);
+        self
+    }
+
+    /// An HTTP filter between sidestep and the router.
+    #[must_use]
+    pub fn filter_after(mut self, filter: Value) -> Self {
+        self.after.push(filter);
+        self
+    }
+
+    /// The routes' `timeout`.
+    #[must_use]
+    pub fn route_timeout(self, time: Duration) -> Self {
+        self.route("timeout", json!(format!("{}s", time.as_secs_f64())))
+    }
+
+    /// The routes' own `retry_policy`.
+    #[must_use]
+    pub fn route_retry_policy(self, policy: Value) -> Self {
+        self.route("retry_policy", policy)
+    }
+
+    /// Any other field of Envoy's `RouteAction`, for each route.
+    #[must_use]
+    pub fn route(mut self, field: &str, value: Value) -> Self {
+        self.action[field] = value;
+        self
+    }
+
+    /// Any other field of Envoy's `VirtualHost`.
+    #[must_use]
+    pub fn virtual_host(mut self, field: &str, value: Value) -> Self {
+        self.virtual_host[field] = value;
+        self
+    }
+
+    /// A second listener, with the same routes and filters except sidestep: [`Envoy::plain_client`](super::Envoy::plain_client).
+    #[must_use]
+    pub fn and_without_filter(mut self) -> Self {
+        self.plain_listener = true;
+        self
+    }
+
+    /// Worker threads, instead of 2.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Envoy's log level, instead of `info`.
+    #[must_use]
+    pub fn log_level(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.log_level);
+        self
+    }
+
+    /// The module's file, if the filter is there.
+    pub(super) fn module(&self) -> Option<&Path> {
+        self.filter.as_ref().map(|filter| filter.wasm.as_path())
+    }
+
+    /// Envoy's bootstrap configuration.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let mut listeners = vec![self.listener("main", self.filter.as_ref())];
+        if self.plain_listener {
+            listeners.push(self.listener("plain", None));
+        }
+        let clusters: Vec<_> = self
+            .clusters
+            .iter()
+            .map(|cluster| cluster.json(&self.override_header))
+            .collect();
+        json!({
+            "admin": {"address": any_port()},
+            "static_resources": {"listeners": listeners, "clusters": clusters},
+        })
+    }
+
+    fn listener(&self, name: &str, filter: Option<&Filter>) -> Value {
+        let filters: Vec<_> = self
+            .before
+            .iter()
+            .cloned()
+            .chain(filter.map(Filter::json))
+            .chain(self.after.iter().cloned())
+            .chain([super::filters::router()])
+            .collect();
+        json!({
+            "name": name,
+            // The statistics are then called `listener.NAME`, whatever the port.
+            "stat_prefix": name,
+            "address": any_port(),
+            "filter_chains": [{"filters": [{
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    "stat_prefix": name,
+                    "route_config": {"name": "routes", "virtual_hosts": [self.virtual_hosts()]},
+                    "http_filters": filters,
+                },
+            }]}],
+        })
+    }
+
+    fn virtual_hosts(&self) -> Value {
+        let route = |prefix: String, cluster: &Cluster| {
+            let mut action = json!({"cluster": cluster.name});
+            super::merge(&mut action, &self.action);
+            json!({"name": cluster.name, "match": {"prefix": prefix}, "route": action})
+        };
+        let by_name = self
+            .clusters
+            .iter()
+            .map(|cluster| route(format!("/{}/", cluster.name), cluster));
+        let default = self.clusters.first().map(|cluster| route("/".to_owned(), cluster));
+        let routes: Vec<_> = by_name.chain(default).collect();
+        let mut host = json!({"name": "all", "domains": ["*"], "routes": routes});
+        super::merge(&mut host, &self.virtual_host);
+        host
+    }
+}
+
+impl Filter {
+    fn json(&self) -> Value {
+        let mut config = json!({
+            "name": "sidestep",
+            "root_id": "sidestep",
+            "failure_policy": self.failure_policy,
+            "vm_config": {
+                "vm_id": self.vm_id,
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": self.wasm}},
+            },
+        });
+        if let Some(configuration) = &self.configuration {
+            config["configuration"] = configuration.clone();
+        }
+        json!({
+            "name": "sidestep",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+                "config": config,
+            },
+        })
+    }
+}
+
+fn as_text(configuration: &str) -> Value {
+    json!({
+        "@type": "type.googleapis.com/google.protobuf.StringValue",
+        "value": configuration,
+    })
+}
+
+fn any_port() -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}})
+}

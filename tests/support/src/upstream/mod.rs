@@ -1,0 +1,254 @@
+//! A real HTTP server that fails as it is told to.
+
+mod behaviour;
+mod body;
+mod serve;
+mod wire;
+
+pub use behaviour::{Behaviour, Reply};
+
+use crate::wait::{TimedOut, wait_for};
+use behaviour::Script;
+use bytes::Bytes;
+use hyper::{HeaderMap, Method, Version};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The most requests that one upstream remembers; its counters go on beyond that.
+const REMEMBERED: usize = 10_000;
+
+/// A server on a loopback port of its own, whose behaviour can be changed at any time.
+///
+/// It says `200`, with its name as body and in the header `x-upstream`, until told otherwise. It ends with its value.
+/// Its port stays its own while it is [stopped](Self::stop): nobody else can be given it.
+#[derive(Debug)]
+pub struct Upstream {
+    state: Arc<State>,
+    address: SocketAddr,
+    /// Bound and never listening: keeps the port ours while the server is down, and lets connections be refused.
+    _reservation: TcpSocket,
+    running: Mutex<Option<Running>>,
+}
+
+/// What the connections' tasks share with the handle.
+#[derive(Debug)]
+struct State {
+    name: String,
+    http2: bool,
+    script: Mutex<Script>,
+    received: Mutex<VecDeque<Received>>,
+    requests: AtomicU64,
+    connections: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// One request, as it reached the upstream.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// The headers. Over HTTP/2 the authority is here as `host`.
+    pub headers: HeaderMap,
+    /// The body: all that came of it.
+    pub body: Bytes,
+    /// Whether the body came to its proper end.
+    pub whole: bool,
+    /// HTTP/1.1 or HTTP/2.
+    pub version: Version,
+    /// Which of the upstream's connections it came by, from 1.
+    pub connection: u64,
+    /// When its body was read.
+    pub at: Instant,
+}
+
+impl Received {
+    /// A header's first value, if there is one and it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Upstream {
+    /// A server for HTTP/1.1 on a free port.
+    ///
+    /// # Panics
+    /// No loopback port can be had.
+    pub async fn http1(name: &str) -> Self {
+        Self::listening(name, 0, false).expect("a free loopback port")
+    }
+
+    /// A server for HTTP/2 without TLS (prior knowledge) on a free port.
+    ///
+    /// # Panics
+    /// No loopback port can be had.
+    pub async fn http2(name: &str) -> Self {
+        Self::listening(name, 0, true).expect("a free loopback port")
+    }
+
+    /// A server for HTTP/1.1 on a port of the caller's choice.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn http1_on(name: &str, port: u16) -> std::io::Result<Self> {
+        Self::listening(name, port, false)
+    }
+
+    fn listening(name: &str, port: u16, http2: bool) -> std::io::Result<Self> {
+        let reservation = TcpSocket::new_v4()?;
+        reservation.set_reuseaddr(true)?;
+        reservation.bind((Ipv4Addr::LOCALHOST, port).into())?;
+        let upstream = Self {
+            address: reservation.local_addr()?,
+            state: Arc::new(State {
+                name: name.to_owned(),
+                http2,
+                script: Mutex::new(Script::new(Reply::status(200).body(name.to_owned()).into())),
+                received: Mutex::default(),
+                requests: AtomicU64::new(0),
+                connections: AtomicU64::new(0),
+            }),
+            _reservation: reservation,
+            running: Mutex::new(None),
+        };
+        upstream.open()?;
+        Ok(upstream)
+    }
+
+    fn open(&self) -> std::io::Result<()> {
+        let mut running = lock(&self.running);
+        if running.is_none() {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(self.address)?;
+            let listener: TcpListener = socket.listen(1024)?;
+            let (stop, stopped) = oneshot::channel();
+            let task = tokio::spawn(serve::accept(listener, Arc::clone(&self.state), stopped));
+            *running = Some(Running { stop, task });
+        }
+        Ok(())
+    }
+
+    /// The name it answers with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.state.name
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on, answers like this.
+    pub fn set(&self, behaviour: impl Into<Behaviour>) {
+        lock(&self.state.script).normal = behaviour.into();
+    }
+
+    /// The next request is answered like this, before all others; several of these queue up.
+    pub fn set_next(&self, behaviour: impl Into<Behaviour>) {
+        lock(&self.state.script).next.push_back(behaviour.into());
+    }
+
+    /// From now on, answers each request as `choose` says. The request's body has been read by then.
+    pub fn set_by(&self, choose: impl Fn(&Received) -> Behaviour + Send + Sync + 'static) {
+        self.set(Behaviour::ByRequest(Arc::new(choose)));
+    }
+
+    /// Goes down: closes its connections and refuses new ones. Does nothing if it is down already.
+    pub async fn stop(&self) {
+        let running = lock(&self.running).take();
+        if let Some(Running { stop, task }) = running {
+            let _ = stop.send(());
+            let _ = task.await;
+        }
+    }
+
+    /// Comes back, on the same port. Does nothing if it is up already.
+    ///
+    /// # Panics
+    /// The port was lost, which its reservation prevents.
+    pub async fn start(&self) {
+        self.open().expect("the port is reserved");
+    }
+
+    /// Whether it is up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        lock(&self.running).is_some()
+    }
+
+    /// How many requests came since it was made or [reset](Self::reset), also those it answered badly.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.state.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many connections it accepted since it was made.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// The requests since it was made or [reset](Self::reset), oldest first; the newest 10,000 of them.
+    #[must_use]
+    pub fn received(&self) -> Vec<Received> {
+        lock(&self.state.received).iter().cloned().collect()
+    }
+
+    /// Forgets the requests it got.
+    pub fn reset(&self) {
+        lock(&self.state.received).clear();
+        self.state.requests.store(0, Ordering::SeqCst);
+    }
+
+    /// Waits until it has got so many requests.
+    ///
+    /// # Errors
+    /// They did not come in time.
+    pub async fn until_count(&self, count: u64) -> Result<(), TimedOut> {
+        wait_for(format!("{count} requests at {}", self.name()), || async {
+            (self.count() >= count).then_some(())
+        })
+        .await
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if let Some(running) = lock(&self.running).take() {
+            // Its connections are owned by this task, and go with it.
+            running.task.abort();
+        }
+    }
+}
+
+impl State {
+    fn remember(&self, request: Received) {
+        let mut received = lock(&self.received);
+        if received.len() == REMEMBERED {
+            received.pop_front();
+        }
+        received.push_back(request);
+        self.requests.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A test that panicked elsewhere does not keep this one from reading its figures.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

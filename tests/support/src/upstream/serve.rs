@@ -1,0 +1,175 @@
+//! The server's tasks: accept, read a request, do as told.
+
+use super::behaviour::{Behaviour, Cut, Reply};
+use super::body::{self, AnswerBody, BrokenOff};
+use super::wire::{Handle, Wire};
+use super::{Received, State, lock};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// Ends in the middle of the headers: all of the status line.
+const PART_OF_THE_HEADERS: usize = "HTTP/1.1 200 OK\r\n".len();
+
+/// Ends in the middle of the frame's own header: compressed, the headers can be as few as one byte.
+const PART_OF_A_FRAME: usize = 5;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
+    /// hyper looks for this one among the sources.
+    #[error("told to reset the stream")]
+    Reset(#[source] h2::Error),
+    #[error("a status that HTTP does not allow")]
+    Status(#[from] hyper::http::status::InvalidStatusCode),
+    #[error("a name that is no header's value")]
+    Name(#[from] hyper::header::InvalidHeaderValue),
+}
+
+/// Accepts connections until told to stop; then closes all of them before it ends.
+pub(super) async fn accept(listener: TcpListener, state: Arc<State>, mut stopped: oneshot::Receiver<()>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            accepted = listener.accept() => {
+                // An error here is a connection that was gone before it was accepted.
+                if let Ok((stream, _)) = accepted {
+                    connections.spawn(connection(stream, Arc::clone(&state)));
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+async fn connection(stream: TcpStream, state: Arc<State>) {
+    let _ = stream.set_nodelay(true);
+    let number = state.connections.fetch_add(1, Ordering::SeqCst) + 1;
+    let http2 = state.http2;
+    let (wire, handle) = Wire::new(stream);
+    let service = service_fn(move |request| {
+        let (state, handle) = (Arc::clone(&state), handle.clone());
+        async move { answer(request, number, &state, &handle).await }
+    });
+    // An error is a connection that broke, often because it was told to.
+    if http2 {
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(wire), service)
+            .await;
+    } else {
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(wire), service)
+            .await;
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    connection: u64,
+    state: &State,
+    wire: &Handle,
+) -> Result<Response<AnswerBody>, Failure> {
+    let received = receive(request, connection).await;
+    let mut behaviour = lock(&state.script).take();
+    state.remember(received.clone());
+    while let Behaviour::ByRequest(choose) = behaviour {
+        behaviour = choose(&received);
+    }
+    let reply = match behaviour {
+        Behaviour::Reply(reply) => reply,
+        Behaviour::Echo => echo(received),
+        Behaviour::RefuseStream => {
+            return Err(Failure::Reset(h2::Reason::REFUSED_STREAM.into()));
+        }
+        Behaviour::Close | Behaviour::ByRequest(_) => return Err(BrokenOff.into()),
+    };
+    if let Some(pause) = &reply.before_headers {
+        pause.pass().await;
+    }
+    if reply.cut == Some(Cut::Headers) {
+        wire.cut_after(if state.http2 {
+            PART_OF_A_FRAME
+        } else {
+            PART_OF_THE_HEADERS
+        });
+    }
+    respond(reply, &state.name, wire)
+}
+
+async fn receive(request: Request<Incoming>, connection: u64) -> Received {
+    let (head, mut incoming) = request.into_parts();
+    let mut headers = head.headers;
+    if let (Some(authority), false) = (head.uri.authority(), headers.contains_key(HOST))
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        headers.insert(HOST, host);
+    }
+    let mut body = BytesMut::new();
+    let mut whole = true;
+    while let Some(frame) = incoming.frame().await {
+        match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(data)) => body.extend_from_slice(&data),
+            Ok(Err(_trailers)) => {}
+            Err(_) => {
+                whole = false;
+                break;
+            }
+        }
+    }
+    Received {
+        method: head.method,
+        path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+        headers,
+        body: body.freeze(),
+        whole,
+        version: head.version,
+        connection,
+        at: Instant::now(),
+    }
+}
+
+fn echo(received: Received) -> Reply {
+    let mut reply = Reply::status(200)
+        .header("x-echo-method", received.method.as_str())
+        .header("x-echo-path", &received.path);
+    if let Some(kind) = received.headers.get(CONTENT_TYPE) {
+        reply.headers.insert(CONTENT_TYPE, kind.clone());
+    }
+    reply.body(received.body)
+}
+
+fn respond(reply: Reply, name: &str, wire: &Handle) -> Result<Response<AnswerBody>, Failure> {
+    let mut headers = reply.headers.clone();
+    headers.insert("x-upstream", HeaderValue::from_str(name)?);
+    // Said by hand: hyper would leave it out where the body goes out in steps, and where there is none (HEAD).
+    if !reply.chunked && reply.status != 204 && reply.status != 304 {
+        headers
+            .entry(CONTENT_LENGTH)
+            .or_insert(HeaderValue::from(reply.body.len()));
+    }
+    let status = reply.status;
+    let body = if reply.in_steps() {
+        body::in_steps(reply, wire.clone())
+    } else {
+        body::one_piece(Bytes::clone(&reply.body))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status.try_into()?;
+    *response.headers_mut() = headers;
+    Ok(response)
+}

@@ -1,0 +1,184 @@
+//! An upstream does as it is told, seen without Envoy in between.
+
+use sidestep_support::{Behaviour, Client, ClientError, Gate, Reply, Request, Upstream};
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn answers_with_its_name_until_told_otherwise() {
+    let a = Upstream::http1("a").await;
+    let answer = Client::new(a.address()).get("/x?y=1").await.unwrap();
+    assert_eq!((answer.status(), answer.text().as_str()), (200, "a"));
+    assert_eq!((answer.upstream(), answer.header("content-length")), ("a", Some("1")));
+    assert_eq!(a.received()[0].path, "/x?y=1");
+}
+
+#[tokio::test]
+async fn answers_with_any_status_and_body() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    a.set(Reply::status(503));
+    let empty = client.get("/").await.unwrap();
+    assert_eq!((empty.status(), empty.header("content-length")), (503, Some("0")));
+    a.set(Reply::status(418).body("teapot").header("x-tea", "green").chunked());
+    let chunked = client.get("/").await.unwrap();
+    assert_eq!((chunked.status(), chunked.text().as_str()), (418, "teapot"));
+    assert_eq!(chunked.header("transfer-encoding"), Some("chunked"));
+    assert_eq!(
+        (chunked.header("content-length"), chunked.header("x-tea")),
+        (None, Some("green"))
+    );
+    a.set(Reply::status(204));
+    assert_eq!(client.get("/").await.unwrap().header("content-length"), None);
+}
+
+#[tokio::test]
+async fn sends_trailers() {
+    let a = Upstream::http1("a").await;
+    a.set(
+        Reply::status(200)
+            .body("b")
+            .trailer("x-sum", "1")
+            .header("trailer", "x-sum"),
+    );
+    let request = Request::get("/").header("te", "trailers");
+    let answer = Client::new(a.address()).send(request).await.unwrap();
+    assert_eq!(answer.trailers().get("x-sum").unwrap(), "1");
+}
+
+#[tokio::test]
+async fn tells_head_how_long_the_body_would_be() {
+    let a = Upstream::http1("a").await;
+    let answer = Client::new(a.address()).send(Request::new("HEAD", "/")).await.unwrap();
+    assert_eq!((answer.header("content-length"), answer.body().len()), (Some("1"), 0));
+}
+
+#[tokio::test]
+async fn echoes_and_remembers_the_request() {
+    let a = Upstream::http1("a").await;
+    a.set(Behaviour::Echo);
+    let body = vec![7; 100_000];
+    for request in [
+        Request::new("PUT", "/p").body(body.clone()),
+        Request::new("PUT", "/p").body(body.clone()).chunked(999),
+    ] {
+        let answer = Client::new(a.address())
+            .send(request.header("x-a", b"\xff"))
+            .await
+            .unwrap();
+        assert_eq!(answer.body(), &body);
+        assert_eq!(answer.header("x-echo-method"), Some("PUT"));
+    }
+    let received = a.received();
+    assert!(received.iter().all(|request| request.whole && request.body == body));
+    assert_eq!(received[0].headers["x-a"].as_bytes(), b"\xff");
+    assert_eq!(received[1].header("transfer-encoding"), Some("chunked"));
+    assert_eq!(a.count(), 2);
+    a.reset();
+    assert_eq!((a.count(), a.received().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn refuses_while_it_is_stopped_and_comes_back_on_its_port() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    let mut connection = client.connect().await.unwrap();
+    connection.get("/").await.unwrap();
+    a.stop().await;
+    assert!(!a.is_up());
+    assert!(matches!(connection.get("/").await, Err(ClientError::NoAnswer(_))));
+    assert!(matches!(client.get("/").await, Err(ClientError::Connect(_))));
+    a.start().await;
+    assert_eq!(client.get("/").await.unwrap().status(), 200);
+    assert_eq!(a.connections(), 2);
+}
+
+#[tokio::test]
+async fn closes_without_a_word() {
+    let a = Upstream::http1("a").await;
+    a.set(Behaviour::Close);
+    let answer = Client::new(a.address()).get("/").await;
+    assert!(matches!(answer, Err(ClientError::NoAnswer(_))), "{answer:?}");
+    assert_eq!(a.count(), 1);
+}
+
+#[tokio::test]
+async fn closes_in_the_middle_of_the_headers() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let a = Upstream::http1("a").await;
+    a.set(Reply::status(200).cut_in_headers());
+    let mut stream = tokio::net::TcpStream::connect(a.address()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, b"HTTP/1.1 200 OK\r\n");
+}
+
+#[tokio::test]
+async fn closes_in_the_middle_of_the_body() {
+    let a = Upstream::http1("a").await;
+    for reply in [Reply::status(200), Reply::status(200).chunked()] {
+        a.set(reply.body("12345678").cut_in_body());
+        let answer = Client::new(a.address()).get("/").await;
+        assert!(
+            matches!(answer, Err(ClientError::BrokeOff { status: 200, .. })),
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn is_slow_before_the_headers_and_in_the_body() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    let pause = Duration::from_millis(30);
+    for reply in [
+        Reply::status(200).body("ab").after(pause),
+        Reply::status(200).body("ab").pausing_in_body(pause),
+    ] {
+        a.set(reply);
+        let start = Instant::now();
+        assert_eq!(client.get("/").await.unwrap().text(), "ab");
+        assert!(start.elapsed() >= pause);
+    }
+}
+
+#[tokio::test]
+async fn waits_at_a_gate_and_notices_that_the_client_has_gone() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    let gate = Gate::new();
+    a.set(Reply::status(200).held_at(&gate));
+    let stays = tokio::spawn(async move { client.get("/").await });
+    let goes = tokio::spawn(async move { client.get("/").await });
+    gate.until_arrived(2).await.unwrap();
+    assert_eq!(gate.held(), 2);
+    goes.abort();
+    sidestep_support::wait_for("one left", || async { (gate.held() == 1).then_some(()) })
+        .await
+        .unwrap();
+    gate.open();
+    assert_eq!(stays.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn follows_a_script_and_the_request() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    a.set_next(Reply::status(500));
+    a.set_next(Reply::status(501));
+    a.set_by(|request| Reply::status(if request.path == "/bad" { 400 } else { 200 }).into());
+    for (path, status) in [("/", 500), ("/", 501), ("/bad", 400), ("/good", 200)] {
+        assert_eq!(client.get(path).await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test]
+async fn many_requests_at_once_come_back_in_order() {
+    let a = Upstream::http1("a").await;
+    a.set(Behaviour::Echo);
+    let client = Client::new(a.address());
+    let answers = client.send_many(50, 8, |n| Request::get("/").body(n.to_string())).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.unwrap().text(), n.to_string());
+    }
+}
