@@ -27,10 +27,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .ok_or(DurationError)?;
     let (number, unit) = text.split_at_checked(split).ok_or(DurationError)?;
-    let (_, scale) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or(DurationError)?;
+    let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(DurationError)?;
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
     if whole.is_empty() || decimals.is_empty() || decimals.len() > 9 {
         return Err(DurationError);
@@ -79,11 +76,7 @@ mod tests {
             ("1h", 3_600_000),
             ("0s", 0),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 

@@ -22,9 +22,7 @@ impl HostAddr {
     /// # Errors
     /// If the bytes are anything else, a host name included: Envoy resolves names before it connects.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HostAddrError> {
-        std::str::from_utf8(bytes)
-            .map_err(|_| HostAddrError)?
-            .parse()
+        std::str::from_utf8(bytes).map_err(|_| HostAddrError)?.parse()
     }
 
     /// The address as the standard library's type.
@@ -69,13 +67,7 @@ mod tests {
 
     #[test]
     fn what_the_override_header_cannot_name_is_no_address() {
-        for bytes in [
-            &b"/tmp/socket"[..],
-            b"backend:80",
-            b"10.0.0.1",
-            b"",
-            b"\xff",
-        ] {
+        for bytes in [&b"/tmp/socket"[..], b"backend:80", b"10.0.0.1", b"", b"\xff"] {
             assert_eq!(HostAddr::from_bytes(bytes), Err(HostAddrError));
         }
     }

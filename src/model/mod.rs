@@ -2,12 +2,14 @@
 //! the crate speaks in them.
 
 mod duration;
+mod entropy;
 mod host_addr;
 mod outcome;
 mod percent;
 mod timestamp;
 
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use entropy::Entropy;
 pub use host_addr::{HostAddr, HostAddrError};
 pub use outcome::{FailureOrigin, Outcome};
 pub use percent::Percent;

@@ -16,11 +16,7 @@ impl Percent {
 
     /// The percentage `value`, if it is one.
     pub const fn new(value: u64) -> Option<Self> {
-        if value <= 100 {
-            Some(Self(value as u8))
-        } else {
-            None
-        }
+        if value <= 100 { Some(Self(value as u8)) } else { None }
     }
 
     /// The number, 0 to 100.
