@@ -1,0 +1,116 @@
+//! Header maps in the wire form of the proxy-wasm ABI.
+
+/// A header's name and value.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// A header map exactly as Envoy hands it over: one allocation, parsed only where somebody looks.
+///
+/// The form (proxy-wasm ABI 0.2.1, `proxy_get_header_map_pairs`): the number of pairs, then for each pair the
+/// lengths of name and value, then for each pair name, NUL, value, NUL; all numbers `u32`, little-endian. Values
+/// are bytes, not text. A malformed block reads as the pairs before the damage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderBlock(Vec<u8>);
+
+impl HeaderBlock {
+    /// The block that Envoy gave.
+    pub const fn from_wire(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// A block of these pairs.
+    pub fn from_pairs(pairs: &[Pair<'_>]) -> Self {
+        let payload: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let mut bytes = Vec::with_capacity(4 + 8 * pairs.len() + payload);
+        put_length(&mut bytes, pairs.len());
+        for (name, value) in pairs {
+            put_length(&mut bytes, name.len());
+            put_length(&mut bytes, value.len());
+        }
+        for (name, value) in pairs {
+            bytes.extend_from_slice(name);
+            bytes.push(0);
+            bytes.extend_from_slice(value);
+            bytes.push(0);
+        }
+        Self(bytes)
+    }
+
+    /// The bytes to hand to Envoy.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The size of the block in bytes.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the block has no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.pairs().next().is_none()
+    }
+
+    /// The pairs in their order. Names are lower-case, as Envoy keeps them.
+    pub fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        let (count, rest) = take_length(&self.0).unwrap_or((0, &[]));
+        let (mut lengths, mut payload) = count
+            .checked_mul(8)
+            .and_then(|size| rest.split_at_checked(size))
+            .unwrap_or((&[], &[]));
+        std::iter::from_fn(move || {
+            let (name_len, rest) = take_length(lengths)?;
+            let (value_len, rest) = take_length(rest)?;
+            lengths = rest;
+            let name = take_text(&mut payload, name_len)?;
+            let value = take_text(&mut payload, value_len)?;
+            Some((name, value))
+        })
+    }
+
+    /// The first value of the header called `name` (lower-case).
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        self.pairs().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+}
+
+/// Lengths on the wire are `u32`; nothing that Envoy holds is longer.
+fn put_length(bytes: &mut Vec<u8>, length: usize) {
+    bytes.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn take_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
+}
+
+/// Takes `length` bytes and the NUL behind them.
+fn take_text<'a>(payload: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (text, rest) = payload.split_at_checked(length)?;
+    let (_nul, rest) = rest.split_first()?;
+    *payload = rest;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_survive_the_wire_in_order_with_repeats_and_odd_bytes() {
+        let pairs: Vec<Pair<'_>> = vec![(b":path", b"/"), (b"a", b"1"), (b"a", b"\xff\x00"), (b"empty", b"")];
+        let block = HeaderBlock::from_wire(HeaderBlock::from_pairs(&pairs).as_wire().to_vec());
+        assert_eq!(block.pairs().collect::<Vec<_>>(), pairs);
+        assert_eq!(block.get(b"a"), Some(&b"1"[..]));
+        assert_eq!(block.get(b"b"), None);
+    }
+
+    #[test]
+    fn a_cut_block_reads_as_the_pairs_before_the_cut() {
+        let whole = HeaderBlock::from_pairs(&[(b"a", b"1"), (b"b", b"2")]);
+        for cut in 0..whole.len() {
+            let block = HeaderBlock::from_wire(whole.as_wire().get(..cut).unwrap_or_default().to_vec());
+            assert!(block.pairs().count() < 2, "cut at {cut}");
+        }
+        assert!(HeaderBlock::from_wire(vec![0xff; 64]).is_empty());
+    }
+}

@@ -1,0 +1,7 @@
+//! HTTP as the filter meets it: header blocks in Envoy's wire form, and what a request's headers say about it.
+
+mod header_block;
+mod request;
+
+pub use header_block::{HeaderBlock, Pair};
+pub use request::{Method, RequestFacts};

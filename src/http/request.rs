@@ -1,0 +1,113 @@
+//! What a request's headers say about it.
+
+use super::HeaderBlock;
+
+/// The request methods that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// HEAD: its answer never has a body.
+    Head,
+    /// Another method that is idempotent: GET, OPTIONS, TRACE, PUT, DELETE (RFC 9110, section 9.2.2) and
+    /// QUERY (RFC 10008).
+    Idempotent,
+    /// CONNECT: a tunnel.
+    Connect,
+    /// Any other method: it may not be repeated (RFC 9110, section 9.2.2).
+    Other,
+}
+
+impl Method {
+    /// The method with this name; names are case-sensitive (RFC 9110, section 9.1).
+    pub fn from_name(name: &[u8]) -> Self {
+        match name {
+            b"HEAD" => Self::Head,
+            b"GET" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE" | b"QUERY" => Self::Idempotent,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a request's headers say, found in one pass over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestFacts {
+    /// The request's method.
+    pub method: Method,
+    /// The request carries the override header: a client tries to name the host.
+    pub names_host: bool,
+    /// The request is gRPC (`content-type: application/grpc`, with or without `+proto` and the like).
+    pub grpc: bool,
+    /// The request asks for another protocol (WebSocket and the like).
+    pub upgrade: bool,
+    /// The request itself asks Envoy's router to retry (`x-envoy-retry-on`, `x-envoy-retry-grpc-on`).
+    pub asks_router_to_retry: bool,
+}
+
+impl RequestFacts {
+    /// Reads the facts off `headers`. `override_header` is the lower-case name of the header that names the host.
+    pub fn read(headers: &HeaderBlock, override_header: &str) -> Self {
+        let mut facts = Self {
+            method: Method::Other,
+            names_host: false,
+            grpc: false,
+            upgrade: false,
+            asks_router_to_retry: false,
+        };
+        for (name, value) in headers.pairs() {
+            match name {
+                b":method" => facts.method = Method::from_name(value),
+                b"content-type" => facts.grpc = is_grpc(value),
+                b"upgrade" | b":protocol" => facts.upgrade = true,
+                b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
+                _ => facts.names_host |= name == override_header.as_bytes(),
+            }
+        }
+        facts
+    }
+}
+
+/// Whether a content type is gRPC's, in the way Envoy decides it (`Grpc::Common::hasGrpcContentType`).
+fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(pairs: &[(&[u8], &[u8])]) -> RequestFacts {
+        RequestFacts::read(&HeaderBlock::from_pairs(pairs), "x-sidestep-host")
+    }
+
+    #[test]
+    fn methods_are_idempotent_as_the_rfcs_say() {
+        for name in ["GET", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
+            assert_eq!(Method::from_name(name.as_bytes()), Method::Idempotent, "{name}");
+        }
+        assert_eq!(Method::from_name(b"HEAD"), Method::Head);
+        for name in ["POST", "PATCH", "LOCK", "get", ""] {
+            assert_eq!(Method::from_name(name.as_bytes()), Method::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn grpc_is_told_by_its_content_type_and_not_by_its_look_alike() {
+        for (value, grpc) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc;charset=utf-8", true),
+            ("application/grpc-web", false),
+            ("application/json", false),
+        ] {
+            assert_eq!(facts(&[(b"content-type", value.as_bytes())]).grpc, grpc, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_names_the_host_is_noticed() {
+        assert!(facts(&[(b":method", b"GET"), (b"x-sidestep-host", b"1.2.3.4:5")]).names_host);
+        assert!(!facts(&[(b":method", b"GET")]).names_host);
+    }
+}
