@@ -1,0 +1,126 @@
+//! Whether a failed attempt is repeated.
+
+use super::RetryRefusal;
+use crate::config::RetryPolicy;
+use crate::detect::ResponseFlags;
+use crate::http::{Method, RequestFacts};
+use crate::model::Timestamp;
+use std::time::Duration;
+
+/// What the decision about a failed attempt rests on, beside the policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations of one answer")]
+pub struct Failed {
+    /// The answer's status.
+    pub status: u16,
+    /// Why Envoy answered in the host's place, if it did.
+    pub flags: ResponseFlags,
+    /// The host refused the stream (`REFUSED_STREAM`): it did not process it.
+    pub refused_stream: bool,
+    /// The answer has `x-envoy-overloaded`.
+    pub overloaded: bool,
+    /// The answer has `x-envoy-ratelimited`.
+    pub rate_limited: bool,
+    /// Envoy's router made more than one attempt of its own, or was asked to by the request.
+    pub router_retries: bool,
+}
+
+/// What to do about a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Make another attempt, that may take this long.
+    Retry(Duration),
+    /// `retry_on` does not want another attempt.
+    NotWanted,
+    /// Another attempt would be wanted, but must not be.
+    Refuse(RetryRefusal),
+}
+
+/// How useful an answer is to the client; a better one replaces a worse one, never the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// No answer of a host: Envoy made one in its place.
+    NoAnswer,
+    /// A host's answer that `retry_on` calls a failure.
+    Failure,
+    /// An answer that nobody would repeat the request for.
+    Good,
+}
+
+/// Whether a request may ever be repeated, by its headers alone.
+///
+/// # Errors
+/// Why not.
+pub const fn screen(facts: &RequestFacts) -> Result<(), RetryRefusal> {
+    if facts.grpc {
+        return Err(RetryRefusal::Grpc);
+    }
+    if matches!(facts.method, Method::Connect) {
+        return Err(RetryRefusal::Connect);
+    }
+    if facts.upgrade {
+        return Err(RetryRefusal::Upgrade);
+    }
+    match facts.method {
+        Method::Head | Method::Idempotent => Ok(()),
+        Method::Connect | Method::Other => Err(RetryRefusal::Method),
+    }
+}
+
+/// Whether an answer with this status can be worth a retry at all: if not, nothing more need be asked about it.
+pub fn may_be_worth_a_retry(status: u16, policy: &RetryPolicy) -> bool {
+    status >= 500
+        || (status == 409 && policy.retry_on.retriable_4xx)
+        || (policy.retry_on.retriable_status_codes && policy.retriable_status_codes.contains(&status))
+        || (policy.retry_on.envoy_ratelimited && status == 429)
+}
+
+/// Whether `retry_on` wants another attempt after this answer. The rules are those of Envoy's router
+/// (`RetryStateImpl::wouldRetryFromHeaders` and `wouldRetryFromReset`).
+pub fn is_worth_a_retry(failed: &Failed, policy: &RetryPolicy) -> bool {
+    let on = &policy.retry_on;
+    if failed.flags.any_of(ResponseFlags::NO_ANSWER) {
+        let connect_failure = failed.flags.any_of(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+        return on.any_5xx
+            || on.gateway_error
+            || on.reset
+            || (on.connect_failure && connect_failure)
+            || (on.refused_stream && failed.refused_stream);
+    }
+    (on.any_5xx && (500..=599).contains(&failed.status))
+        || (on.gateway_error && (502..=504).contains(&failed.status))
+        || (on.retriable_4xx && failed.status == 409)
+        || (on.retriable_status_codes && policy.retriable_status_codes.contains(&failed.status))
+        || (on.envoy_ratelimited && failed.rate_limited)
+}
+
+/// Decides about a failed attempt, the `attempts`-th of its request.
+///
+/// `began` is when the request came. Whether there is a host left to go to, and whether the request was kept, is
+/// for the caller to see to: both cost more than this.
+pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, began: Timestamp, now: Timestamp) -> Decision {
+    if policy.num_retries == 0 || !is_worth_a_retry(failed, policy) {
+        return Decision::NotWanted;
+    }
+    if failed.overloaded || failed.flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
+        return Decision::Refuse(RetryRefusal::Overloaded);
+    }
+    if failed.rate_limited && !policy.retry_on.envoy_ratelimited {
+        return Decision::Refuse(RetryRefusal::RateLimited);
+    }
+    if failed.router_retries {
+        return Decision::Refuse(RetryRefusal::RouteRetries);
+    }
+    // Envoy's own time-out for the route: the time that the client was promised is over.
+    if failed.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) {
+        return Decision::Refuse(RetryRefusal::Deadline);
+    }
+    if attempts > policy.num_retries {
+        return Decision::Refuse(RetryRefusal::NumRetries);
+    }
+    // A callout's time-out counts in whole milliseconds, and 0 would mean none.
+    match policy.timeout.checked_sub(now.since(began)) {
+        Some(left) if left >= Duration::from_millis(1) => Decision::Retry(left),
+        _ => Decision::Refuse(RetryRefusal::Deadline),
+    }
+}
