@@ -1,0 +1,230 @@
+//! Every metric, in one table: names, kinds and meanings.
+//!
+//! Envoy shows a metric as `wasmcustom.<name>`. Their number is fixed: no name depends on traffic. Counters are
+//! added up in memory and handed to Envoy by the tick, so that counting costs the request nothing.
+
+use crate::detect::Detector;
+use crate::health::EjectionRefusal;
+use crate::retry::RetryRefusal;
+
+/// The kind of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// What went wrong inside the filter. The request went on as it would have without the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorCause {
+    /// Envoy did not tell the time.
+    Clock,
+    /// Envoy did not give the request's headers, body or trailers.
+    Request,
+    /// Envoy did not give the response's status.
+    Response,
+    /// Envoy did not give an attribute of the stream.
+    Attribute,
+    /// The override header could not be set, or a client's not be removed.
+    OverrideHeader,
+    /// The answer of a callout could not be read.
+    CalloutAnswer,
+    /// An answer could not be put in the place of another.
+    Delivery,
+    /// Shared data could not be read.
+    SharedDataRead,
+    /// Shared data could not be written.
+    SharedDataWrite,
+    /// Other workers kept changing a record while this one tried to: the change is lost.
+    SharedDataContention,
+    /// A record did not decode; it counts as empty.
+    Record,
+    /// A cluster has more hosts than `max_hosts`: one is not watched.
+    MaxHosts,
+    /// There are more clusters than are kept: one is not watched.
+    MaxClusters,
+    /// The host's address is no `ip:port`: it can't be pinned and is not watched.
+    HostAddress,
+    /// The cluster sent an attempt elsewhere than its pin said.
+    PinIgnored,
+    /// A metric could not be defined or set.
+    Metric,
+    /// A callback came while another one was running.
+    Reentered,
+}
+
+impl ErrorCause {
+    /// All causes.
+    pub const ALL: [Self; 17] = [
+        Self::Clock,
+        Self::Request,
+        Self::Response,
+        Self::Attribute,
+        Self::OverrideHeader,
+        Self::CalloutAnswer,
+        Self::Delivery,
+        Self::SharedDataRead,
+        Self::SharedDataWrite,
+        Self::SharedDataContention,
+        Self::Record,
+        Self::MaxHosts,
+        Self::MaxClusters,
+        Self::HostAddress,
+        Self::PinIgnored,
+        Self::Metric,
+        Self::Reentered,
+    ];
+}
+
+macro_rules! metrics {
+    ($( $variant:ident $kind:ident $name:literal $meaning:literal; )*) => {
+        /// A metric.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Metric {
+            $( #[doc = $meaning] $variant, )*
+        }
+
+        impl Metric {
+            /// All metrics.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
+
+            /// The name; Envoy puts `wasmcustom.` before it.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name, )* }
+            }
+
+            /// The kind.
+            pub const fn kind(self) -> MetricKind {
+                match self { $( Self::$variant => MetricKind::$kind, )* }
+            }
+
+            /// What it counts.
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Self::$variant => $meaning, )* }
+            }
+        }
+    };
+}
+
+metrics! {
+    AttemptsSuccess Counter "sidestep.attempts.success" "Attempts that the host answered well.";
+    AttemptsFailureExternal Counter "sidestep.attempts.failure_external" "Attempts that the host answered badly.";
+    AttemptsFailureLocalOrigin Counter "sidestep.attempts.failure_local_origin" "Attempts that got no answer: no connection, reset, time-out.";
+    AttemptsOverload Counter "sidestep.attempts.overload" "Attempts answered by 429 or RESOURCE_EXHAUSTED.";
+    AttemptsIgnored Counter "sidestep.attempts.ignored" "Attempts that say nothing about a host.";
+    EjectionsActive Gauge "sidestep.ejections_active" "Hosts that are ejected now, in all clusters.";
+    EjectionsConsecutive5xx Counter "sidestep.ejections.consecutive_5xx" "Ejections by this detector.";
+    EjectionsConsecutiveGatewayFailure Counter "sidestep.ejections.consecutive_gateway_failure" "Ejections by this detector.";
+    EjectionsConsecutiveLocalOriginFailure Counter "sidestep.ejections.consecutive_local_origin_failure" "Ejections by this detector.";
+    EjectionsRefusedMaxEjectionPercent Counter "sidestep.ejections_refused.max_ejection_percent" "A detector accused a host, but `max_ejection_percent` of its cluster is out.";
+    EjectionsRefusedLastHost Counter "sidestep.ejections_refused.last_host" "A detector accused a host, but it is the last one available.";
+    EjectionsRefusedNotEnforced Counter "sidestep.ejections_refused.not_enforced" "A detector accused a host, but it only reports (`enforcing_*`).";
+    PinsSet Counter "sidestep.pins.set" "First attempts sent with a pin.";
+    PinsIgnored Counter "sidestep.pins.ignored" "Pinned attempts that another host answered: the cluster lacks the override_host policy.";
+    PinsClient Counter "sidestep.pins.client" "Override headers sent by clients and removed.";
+    Discovery Counter "sidestep.discovery" "Retriable requests sent unpinned while others are pinned, so that new hosts are found.";
+    RetriesAttempted Counter "sidestep.retries.attempted" "Retries sent.";
+    RetriesSucceeded Counter "sidestep.retries.succeeded" "Requests whose failure a retry turned into a good answer.";
+    RetriesFailed Counter "sidestep.retries.failed" "Retries whose answer was a failure again.";
+    RetriesRefusedMethod Counter "sidestep.retries_refused.method" "No retry: the method is not idempotent.";
+    RetriesRefusedConnect Counter "sidestep.retries_refused.connect" "No retry: CONNECT.";
+    RetriesRefusedUpgrade Counter "sidestep.retries_refused.upgrade" "No retry: the request asks for another protocol.";
+    RetriesRefusedGrpc Counter "sidestep.retries_refused.grpc" "No retry: gRPC.";
+    RetriesRefusedBodyTooLarge Counter "sidestep.retries_refused.body_too_large" "No retry: the body is over `max_body_bytes`.";
+    RetriesRefusedHeldBytes Counter "sidestep.retries_refused.held_bytes" "No retry: the VM holds `max_held_bytes` of bodies.";
+    RetriesRefusedRequestIncomplete Counter "sidestep.retries_refused.request_incomplete" "No retry: the failure came before the whole request.";
+    RetriesRefusedNoCopy Counter "sidestep.retries_refused.no_copy" "No retry: Envoy did not give the request to copy.";
+    RetriesRefusedHeadersNotUtf8 Counter "sidestep.retries_refused.headers_not_utf8" "No retry: a header's value is not UTF-8.";
+    RetriesRefusedOverloaded Counter "sidestep.retries_refused.overloaded" "No retry: Envoy shed the request.";
+    RetriesRefusedRateLimited Counter "sidestep.retries_refused.rate_limited" "No retry: `x-envoy-ratelimited`.";
+    RetriesRefusedRouteRetries Counter "sidestep.retries_refused.route_retries" "No retry: the route retries by itself.";
+    RetriesRefusedNumRetries Counter "sidestep.retries_refused.num_retries" "No retry: `num_retries` were made.";
+    RetriesRefusedDeadline Counter "sidestep.retries_refused.deadline" "No retry: the time is over.";
+    RetriesRefusedNoOtherHost Counter "sidestep.retries_refused.no_other_host" "No retry: no other available host is known.";
+    RetriesRefusedDispatchFailed Counter "sidestep.retries_refused.dispatch_failed" "No retry: Envoy did not take the callout.";
+    ErrorsClock Counter "sidestep.errors.clock" "Envoy did not tell the time.";
+    ErrorsRequest Counter "sidestep.errors.request" "Envoy did not give the request.";
+    ErrorsResponse Counter "sidestep.errors.response" "Envoy did not give the response's status.";
+    ErrorsAttribute Counter "sidestep.errors.attribute" "Envoy did not give an attribute.";
+    ErrorsOverrideHeader Counter "sidestep.errors.override_header" "The override header could not be set or removed.";
+    ErrorsCalloutAnswer Counter "sidestep.errors.callout_answer" "A retry's answer could not be read.";
+    ErrorsDelivery Counter "sidestep.errors.delivery" "A retry's answer could not be delivered.";
+    ErrorsSharedDataRead Counter "sidestep.errors.shared_data_read" "Shared data could not be read.";
+    ErrorsSharedDataWrite Counter "sidestep.errors.shared_data_write" "Shared data could not be written.";
+    ErrorsSharedDataContention Counter "sidestep.errors.shared_data_contention" "A change to a record was lost to other workers' changes.";
+    ErrorsRecord Counter "sidestep.errors.record" "A shared record did not decode.";
+    ErrorsMaxHosts Counter "sidestep.errors.max_hosts" "A host was not recorded: `max_hosts`.";
+    ErrorsMaxClusters Counter "sidestep.errors.max_clusters" "A cluster was not recorded: there are too many.";
+    ErrorsHostAddress Counter "sidestep.errors.host_address" "A host's address is no ip:port.";
+    ErrorsMetric Counter "sidestep.errors.metric" "A metric could not be defined or set.";
+    ErrorsReentered Counter "sidestep.errors.reentered" "A callback came within another.";
+}
+
+impl From<Detector> for Metric {
+    fn from(detector: Detector) -> Self {
+        match detector {
+            Detector::Consecutive5xx => Self::EjectionsConsecutive5xx,
+            Detector::ConsecutiveGatewayFailure => Self::EjectionsConsecutiveGatewayFailure,
+            Detector::ConsecutiveLocalOriginFailure => Self::EjectionsConsecutiveLocalOriginFailure,
+        }
+    }
+}
+
+impl From<EjectionRefusal> for Metric {
+    fn from(reason: EjectionRefusal) -> Self {
+        match reason {
+            EjectionRefusal::MaxEjectionPercent => Self::EjectionsRefusedMaxEjectionPercent,
+            EjectionRefusal::LastHost => Self::EjectionsRefusedLastHost,
+            EjectionRefusal::NotEnforced => Self::EjectionsRefusedNotEnforced,
+        }
+    }
+}
+
+impl From<RetryRefusal> for Metric {
+    fn from(reason: RetryRefusal) -> Self {
+        match reason {
+            RetryRefusal::Method => Self::RetriesRefusedMethod,
+            RetryRefusal::Connect => Self::RetriesRefusedConnect,
+            RetryRefusal::Upgrade => Self::RetriesRefusedUpgrade,
+            RetryRefusal::Grpc => Self::RetriesRefusedGrpc,
+            RetryRefusal::BodyTooLarge => Self::RetriesRefusedBodyTooLarge,
+            RetryRefusal::HeldBytes => Self::RetriesRefusedHeldBytes,
+            RetryRefusal::RequestIncomplete => Self::RetriesRefusedRequestIncomplete,
+            RetryRefusal::NoCopy => Self::RetriesRefusedNoCopy,
+            RetryRefusal::HeadersNotUtf8 => Self::RetriesRefusedHeadersNotUtf8,
+            RetryRefusal::Overloaded => Self::RetriesRefusedOverloaded,
+            RetryRefusal::RateLimited => Self::RetriesRefusedRateLimited,
+            RetryRefusal::RouteRetries => Self::RetriesRefusedRouteRetries,
+            RetryRefusal::NumRetries => Self::RetriesRefusedNumRetries,
+            RetryRefusal::Deadline => Self::RetriesRefusedDeadline,
+            RetryRefusal::NoOtherHost => Self::RetriesRefusedNoOtherHost,
+            RetryRefusal::DispatchFailed => Self::RetriesRefusedDispatchFailed,
+        }
+    }
+}
+
+impl From<ErrorCause> for Metric {
+    fn from(cause: ErrorCause) -> Self {
+        match cause {
+            ErrorCause::Clock => Self::ErrorsClock,
+            ErrorCause::Request => Self::ErrorsRequest,
+            ErrorCause::Response => Self::ErrorsResponse,
+            ErrorCause::Attribute => Self::ErrorsAttribute,
+            ErrorCause::OverrideHeader => Self::ErrorsOverrideHeader,
+            ErrorCause::CalloutAnswer => Self::ErrorsCalloutAnswer,
+            ErrorCause::Delivery => Self::ErrorsDelivery,
+            ErrorCause::SharedDataRead => Self::ErrorsSharedDataRead,
+            ErrorCause::SharedDataWrite => Self::ErrorsSharedDataWrite,
+            ErrorCause::SharedDataContention => Self::ErrorsSharedDataContention,
+            ErrorCause::Record => Self::ErrorsRecord,
+            ErrorCause::MaxHosts => Self::ErrorsMaxHosts,
+            ErrorCause::MaxClusters => Self::ErrorsMaxClusters,
+            ErrorCause::HostAddress => Self::ErrorsHostAddress,
+            ErrorCause::PinIgnored => Self::PinsIgnored,
+            ErrorCause::Metric => Self::ErrorsMetric,
+            ErrorCause::Reentered => Self::ErrorsReentered,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! One worker's memory, and what it does on behalf of all requests: keeps its view of every cluster in step with
+//! the shared records, finds hosts, records outcomes, counts.
+//!
+//! Each Envoy worker thread runs its own VM with one `Worker`. What must be one for all of them lives in shared
+//! data: see [`shared`].
+
+mod report;
+mod shared;
+mod tick;
+mod view;
+
+pub use report::Report;
+pub use view::PinSupport;
+
+use crate::config::{ClusterPolicy, Config};
+use crate::health::Attempt;
+use crate::host::{Attribute, Host};
+use crate::metrics::{ErrorCause, Metric};
+use crate::model::{Entropy, HostAddr, Outcome, Timestamp};
+use crate::pick::Pin;
+use crate::retry::HeldBytes;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+use view::ClusterView;
+
+/// How often the tick comes: counters are handed over, ejections that are over are written down.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The most clusters that are watched. Clusters come from Envoy's own configuration, not from clients; this only
+/// bounds memory should there be very many.
+const MAX_CLUSTERS: usize = 4096;
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker<H> {
+    /// The host.
+    pub host: H,
+    /// Counters and log lines.
+    pub report: Report,
+    config: Config,
+    entropy: Entropy,
+    clusters: HashMap<Rc<str>, ClusterView>,
+    version: shared::Version,
+    held: HeldBytes,
+    clock: Timestamp,
+    upkeep: tick::Upkeep,
+}
+
+impl<H: Host> Worker<H> {
+    /// A worker with this configuration. `salt` tells the workers of a process apart; it need not be random.
+    pub fn start(host: H, config: Config, salt: u64) -> Self {
+        let mut worker = Self {
+            report: Report::start(&host),
+            held: HeldBytes::up_to(config.max_held_bytes),
+            config,
+            entropy: Entropy::seeded(salt),
+            clusters: HashMap::new(),
+            version: shared::Version::default(),
+            clock: Timestamp::ZERO,
+            upkeep: tick::Upkeep::default(),
+            host,
+        };
+        let now = worker.now();
+        worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ salt);
+        if let Err(error) = worker.host.set_tick_period(TICK) {
+            worker.error(ErrorCause::Metric, format_args!("no tick, so no metrics: {error}"));
+        }
+        worker
+    }
+
+    /// The time; if the host does not tell it, the last time that it told.
+    pub fn now(&mut self) -> Timestamp {
+        match self.host.now() {
+            Ok(now) => self.clock = now,
+            Err(error) => self.error(ErrorCause::Clock, format_args!("no time: {error}")),
+        }
+        self.clock
+    }
+
+    /// The name of the request header that the override policy reads.
+    pub fn override_header(&self) -> &str {
+        &self.config.override_header
+    }
+
+    /// The bound on the bodies that are held for retries.
+    pub const fn held_bytes(&self) -> &HeldBytes {
+        &self.held
+    }
+
+    /// The largest body that any cluster would keep: the request's own cluster is not asked for before it fails.
+    pub fn max_body_bytes(&self) -> usize {
+        self.config
+            .policies()
+            .map(|policy| policy.retry.max_body_bytes)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether any cluster retries at all.
+    pub fn retries(&self) -> bool {
+        self.config.policies().any(|policy| policy.retry.num_retries > 0)
+    }
+
+    /// The policy of a cluster.
+    pub fn policy(&self, cluster: &str) -> Rc<ClusterPolicy> {
+        self.clusters.get(cluster).map_or_else(
+            || Rc::clone(self.config.cluster(cluster)),
+            |view| Rc::clone(&view.policy),
+        )
+    }
+
+    /// Adds one to a counter.
+    pub fn count(&mut self, metric: Metric) {
+        self.report.count(metric);
+    }
+
+    /// Counts an internal error and says why, at most once in a while.
+    pub fn error(&mut self, cause: ErrorCause, why: std::fmt::Arguments<'_>) {
+        self.report.error(cause, why, self.clock);
+    }
+
+    /// An attribute of the current stream; a host that fails to give it is counted.
+    pub fn attribute(&mut self, attribute: Attribute) -> Option<Vec<u8>> {
+        match self.host.attribute(attribute) {
+            Ok(value) => value,
+            Err(error) => {
+                self.error(ErrorCause::Attribute, format_args!("no {attribute:?}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// An attribute that is a number: eight bytes, little-endian. 0 if there is none.
+    pub fn attribute_number(&mut self, attribute: Attribute) -> u64 {
+        self.attribute(attribute)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_le_bytes)
+    }
+
+    /// The cluster of the current stream.
+    pub fn cluster_name(&mut self) -> Option<String> {
+        let name = String::from_utf8(self.attribute(Attribute::ClusterName)?).ok()?;
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The pin for a request that has just come, if it needs one.
+    ///
+    /// While no host of the request's cluster is ejected there is no pin and Envoy's own load balancing is in charge.
+    /// While no host of any cluster is, not even the cluster is looked up. A small share of `retriable` requests
+    /// goes without a pin, so that hosts are found which Envoy knows and we do not.
+    pub fn pin(&mut self, retriable: bool, now: Timestamp) -> Option<(String, Pin)> {
+        self.sync();
+        if self.version.latest_ejection_end <= now {
+            return None;
+        }
+        let cluster = self.cluster_name()?;
+        let entropy = self.entropy.draw();
+        let view = self.fresh_view(&cluster)?;
+        if view.all_available(now) {
+            return None;
+        }
+        if retriable && view.policy.picking.discovery_percent.chance(entropy) {
+            self.count(Metric::Discovery);
+            return None;
+        }
+        let pin = self.pick(&cluster, &[], now)?;
+        Some((cluster, pin))
+    }
+
+    /// The pin for a retry: available hosts of the cluster that are not among `tried`. `None` if there is none.
+    pub fn pick(&mut self, cluster: &str, tried: &[HostAddr], now: Timestamp) -> Option<Pin> {
+        let mut entropy = Entropy::seeded(self.entropy.draw());
+        let view = self.clusters.get_mut(cluster)?;
+        view.pick(tried, now, &mut entropy)
+    }
+
+    /// Whether the cluster has been seen to follow pins.
+    pub fn pin_support(&self, cluster: &str) -> PinSupport {
+        self.clusters
+            .get(cluster)
+            .map(|view| view.pin_support)
+            .unwrap_or_default()
+    }
+
+    /// An attempt has been sent to a host that we named.
+    pub fn sent(&mut self, cluster: &str, host: HostAddr) {
+        if let Some(view) = self.clusters.get_mut(cluster) {
+            view.in_flight(host, 1);
+        }
+    }
+
+    /// An attempt that was [sent](Self::sent) has its answer, or will never have one.
+    pub fn answered(&mut self, cluster: &str, host: HostAddr) {
+        if let Some(view) = self.clusters.get_mut(cluster) {
+            view.in_flight(host, -1);
+        }
+    }
+
+    /// A pinned first attempt was answered by `host`: has the cluster followed the pin?
+    ///
+    /// Hosts that the pin names before the one that answered have left the cluster: Envoy skips those alone.
+    pub fn check_pin(&mut self, cluster: &str, pin: &Pin, host: HostAddr, router_attempts: u64) {
+        let followed = pin.hosts().any(|named| named == host);
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        view.pin_support = if followed {
+            PinSupport::Followed
+        } else {
+            PinSupport::Ignored
+        };
+        if !followed {
+            self.report.error(
+                ErrorCause::PinIgnored,
+                format_args!(
+                    "cluster {cluster} sent a request to {host} against its pin {}: give the cluster the \
+                     load_balancing_policy envoy.load_balancing_policies.override_host with the header {}",
+                    pin.header_value(),
+                    self.config.override_header
+                ),
+                self.clock,
+            );
+            return;
+        }
+        if router_attempts > 1 {
+            return;
+        }
+        for gone in pin.hosts().take_while(|named| *named != host) {
+            self.update(cluster, |table, _, _| table.remove(gone));
+        }
+    }
+
+    /// Records what an attempt says about its host. The worker's view is brought up to date first: counts are exact
+    /// across workers. A success at a host without failures on record, which is nearly every attempt, ends here
+    /// with one read of shared data.
+    pub fn record(&mut self, cluster: &str, attempt: &Attempt) {
+        self.count(outcome_metric(attempt.outcome));
+        if attempt.outcome == Outcome::Ignored {
+            return;
+        }
+        self.sync();
+        let Some(view) = self.fresh_view(cluster) else {
+            return;
+        };
+        if view.touch(attempt.host) && attempt.outcome == Outcome::Success {
+            return;
+        }
+        let now = self.now();
+        self.update(cluster, |table, policy, entropy| {
+            table.record(attempt, policy, now, entropy)
+        });
+    }
+}
+
+/// Where an outcome is counted.
+const fn outcome_metric(outcome: Outcome) -> Metric {
+    use crate::model::FailureOrigin::{External, LocalOrigin};
+    match outcome {
+        Outcome::Success => Metric::AttemptsSuccess,
+        Outcome::Failure(External { .. }) => Metric::AttemptsFailureExternal,
+        Outcome::Failure(LocalOrigin { .. }) => Metric::AttemptsFailureLocalOrigin,
+        Outcome::Overload => Metric::AttemptsOverload,
+        Outcome::Ignored => Metric::AttemptsIgnored,
+    }
+}
