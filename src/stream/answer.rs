@@ -1,0 +1,106 @@
+//! The answer of a retry.
+
+use super::response::{parse_status, standing};
+use crate::config::RetryPolicy;
+use crate::detect::{Answer, ResponseFlags, classify};
+use crate::host::{Host, HostError, HostResult};
+use crate::http::HeaderBlock;
+use crate::model::Outcome;
+use crate::retry::{Failed, Standing, is_worth_a_retry};
+
+/// The answer of a retry, kept beyond its callback.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) headers: HeaderBlock,
+    pub(super) body: Vec<u8>,
+}
+
+/// What a callout's answer says.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// The answer; `None` if the callout ended without one.
+    pub(super) answered: Option<Answered>,
+    /// What it says about its host.
+    pub(super) outcome: Outcome,
+    /// What the decision about yet another retry rests on.
+    pub(super) failed: Failed,
+    /// How useful it is.
+    pub(super) standing: Standing,
+}
+
+impl Reading {
+    /// Reads a callout's answer. A callout that was reset comes with no headers at all.
+    pub(super) fn of<H: Host>(
+        host: &H,
+        num_headers: usize,
+        body_size: usize,
+        policy: &RetryPolicy,
+    ) -> HostResult<Self> {
+        if num_headers == 0 {
+            return Ok(Self::judge(None, ResponseFlags::UPSTREAM_REMOTE_RESET, policy));
+        }
+        let headers = host.callout_headers()?;
+        let status = headers
+            .get(b":status")
+            .and_then(parse_status)
+            .ok_or(HostError::Status(0))?;
+        let flags = flags_of(status, &headers);
+        let body = if body_size > 0 {
+            host.callout_body(body_size)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self::judge(Some(Answered { status, headers, body }), flags, policy))
+    }
+
+    /// The reading for an answer that could not be read: it says nothing.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            answered: None,
+            outcome: Outcome::Ignored,
+            failed: Failed::default(),
+            standing: Standing::NoAnswer,
+        }
+    }
+
+    fn judge(answered: Option<Answered>, flags: ResponseFlags, policy: &RetryPolicy) -> Self {
+        let has = |name: &[u8]| {
+            answered
+                .as_ref()
+                .is_some_and(|answer| answer.headers.get(name).is_some())
+        };
+        let status = answered.as_ref().map_or(503, |answer| answer.status);
+        let overloaded = has(b"x-envoy-overloaded");
+        let failed = Failed {
+            status,
+            flags,
+            refused_stream: false,
+            overloaded,
+            rate_limited: has(b"x-envoy-ratelimited"),
+            router_retries: false,
+        };
+        Self {
+            outcome: classify(&Answer {
+                status,
+                flags,
+                grpc_status: None,
+                overloaded,
+            }),
+            standing: standing(&failed, is_worth_a_retry(&failed, policy)),
+            failed,
+            answered,
+        }
+    }
+}
+
+/// Why Envoy answered a callout in the host's place, if it did. The flags of a callout can't be asked for, but
+/// Envoy's router adds `x-envoy-upstream-service-time` to each answer that a host gave, and to none of its own.
+fn flags_of(status: u16, headers: &HeaderBlock) -> ResponseFlags {
+    let by_host = headers.get(b"x-envoy-upstream-service-time").is_some();
+    match status {
+        503 if !by_host => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+        504 if !by_host => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+        _ => ResponseFlags::default(),
+    }
+}

@@ -1,0 +1,123 @@
+//! One request's way through the filter, from its headers to its end.
+//!
+//! Callbacks come in; what is decided goes out as calls to the host. The decisions themselves are made in
+//! [`retry`](crate::retry), [`detect`](crate::detect), [`health`](crate::health) and [`pick`](crate::pick).
+
+mod answer;
+mod request;
+mod response;
+mod retrying;
+
+use crate::host::{CalloutToken, Host};
+use crate::model::{HostAddr, Timestamp};
+use crate::pick::Pin;
+use crate::retry::{Keep, RetryRefusal};
+use crate::worker::Worker;
+use answer::Answered;
+
+/// What Envoy is to do with what it just handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flow {
+    /// Pass it on.
+    Continue,
+    /// Hold it back until the filter says otherwise.
+    Pause,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Stream {
+    began: Timestamp,
+    keep: Keep,
+    /// HEAD: no answer has a body.
+    head: bool,
+    grpc: bool,
+    router_retries: bool,
+    pinned: Option<Pinned>,
+    phase: Phase,
+}
+
+/// A first attempt that was told where to go.
+#[derive(Debug)]
+struct Pinned {
+    cluster: String,
+    pin: Pin,
+}
+
+/// Where the response stands.
+#[derive(Debug)]
+enum Phase {
+    /// None yet.
+    Waiting,
+    /// It goes by untouched.
+    Passing,
+    /// It failed and is held back, while a retry is out.
+    Retrying(Box<Retrying>),
+    /// Another answer's headers have taken its place; its body is still to be replaced, or has been (`None`).
+    Replacing(Option<Vec<u8>>),
+    /// It was answered by a local reply.
+    Replied,
+}
+
+/// A failed response that is held back while a retry is out.
+#[derive(Debug)]
+struct Retrying {
+    cluster: String,
+    /// The callout that is out.
+    token: CalloutToken,
+    /// Where it was sent, and when.
+    target: HostAddr,
+    sent: Timestamp,
+    /// The hosts that have been tried, `target` included.
+    tried: Vec<HostAddr>,
+    /// Attempts so far, the first one and the callout included.
+    attempts: u32,
+    /// The response that is held back.
+    first: FirstAnswer,
+    /// The best answer of a retry so far, if it is better than the first one.
+    best: Option<Answered>,
+}
+
+/// What must be known of the response that is held back.
+#[derive(Clone, Copy, Debug)]
+struct FirstAnswer {
+    standing: crate::retry::Standing,
+    /// It can't be given a body: it is headers only, or its body has begun to pass the filter.
+    fixed: bool,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            began: Timestamp::ZERO,
+            keep: Keep::Nothing(RetryRefusal::NoCopy),
+            head: false,
+            grpc: false,
+            router_retries: false,
+            pinned: None,
+            phase: Phase::Waiting,
+        }
+    }
+}
+
+impl Stream {
+    /// The request has ended, in whatever way: nothing will be heard of it again.
+    pub fn on_done<H: Host>(&mut self, worker: &mut Worker<H>) {
+        self.release_pin(worker);
+        if let Phase::Retrying(retrying) = &self.phase {
+            worker.answered(&retrying.cluster, retrying.target);
+        }
+        self.phase = Phase::Passing;
+        self.keep.give_up(RetryRefusal::NoCopy);
+    }
+
+    /// The pinned first attempt is over.
+    fn release_pin<H: Host>(&mut self, worker: &mut Worker<H>) -> Option<Pinned> {
+        let pinned = self.pinned.take()?;
+        if let Some(host) = pinned.pin.first() {
+            worker.answered(&pinned.cluster, host);
+        }
+        Some(pinned)
+    }
+}

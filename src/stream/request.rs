@@ -1,0 +1,104 @@
+//! The request's way in: strip, pin, copy.
+
+use super::{Flow, Phase, Pinned, Stream};
+use crate::host::Host;
+use crate::http::{Method, RequestFacts};
+use crate::metrics::{ErrorCause, Metric};
+use crate::retry::{Keep, RetryRefusal, screen};
+use crate::worker::Worker;
+
+impl Stream {
+    /// The request's headers have come.
+    pub fn on_request_headers<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
+        self.phase = Phase::Waiting;
+        self.began = worker.now();
+        let headers = match worker.host.request_headers() {
+            Ok(headers) => headers,
+            Err(error) => {
+                worker.error(ErrorCause::Request, format_args!("no request headers: {error}"));
+                // Nobody knows whether the client names a host; it must not.
+                strip(worker);
+                return Flow::Continue;
+            }
+        };
+        let facts = RequestFacts::read(&headers, worker.override_header());
+        if facts.names_host {
+            worker.count(Metric::PinsClient);
+            strip(worker);
+        }
+        self.head = facts.method == Method::Head;
+        self.grpc = facts.grpc;
+        self.router_retries = facts.asks_router_to_retry;
+        self.keep = match screen(&facts) {
+            Ok(()) if worker.retries() => Keep::start(headers, end_of_stream, worker.held_bytes()),
+            Ok(()) => Keep::Nothing(RetryRefusal::NumRetries),
+            Err(refusal) => Keep::Nothing(refusal),
+        };
+        let retriable = !matches!(self.keep, Keep::Nothing(_));
+        if let Some((cluster, pin)) = worker.pin(retriable, self.began) {
+            self.set_pin(worker, cluster, pin);
+        }
+        Flow::Continue
+    }
+
+    fn set_pin<H: Host>(&mut self, worker: &mut Worker<H>, cluster: String, pin: crate::pick::Pin) {
+        let value = pin.header_value();
+        match worker.host.set_request_header(worker.override_header(), &value) {
+            Ok(()) => {
+                worker.count(Metric::PinsSet);
+                if let Some(host) = pin.first() {
+                    worker.sent(&cluster, host);
+                }
+                self.pinned = Some(Pinned { cluster, pin });
+            }
+            Err(error) => worker.error(ErrorCause::OverrideHeader, format_args!("pin not set: {error}")),
+        }
+    }
+
+    /// A piece of the request's body has come. It passes at once; a copy stays.
+    pub fn on_request_body<H: Host>(&mut self, worker: &mut Worker<H>, size: usize, end_of_stream: bool) -> Flow {
+        if matches!(self.keep, Keep::Growing(_)) {
+            if size > 0 && self.keep.admit(size, worker.max_body_bytes()) {
+                match worker.host.request_body(size) {
+                    Ok(piece) if piece.len() == size => self.keep.push(piece),
+                    other => {
+                        self.keep.give_up(RetryRefusal::NoCopy);
+                        let found = other.map(|piece| piece.len());
+                        worker.error(
+                            ErrorCause::Request,
+                            format_args!("{size} bytes of request body: {found:?}"),
+                        );
+                    }
+                }
+            }
+            if end_of_stream {
+                self.keep.finish(None);
+            }
+        }
+        Flow::Continue
+    }
+
+    /// The request's trailers have come: it is complete.
+    pub fn on_request_trailers<H: Host>(&mut self, worker: &mut Worker<H>) -> Flow {
+        if matches!(self.keep, Keep::Growing(_)) {
+            match worker.host.request_trailers() {
+                Ok(trailers) => self.keep.finish(Some(trailers)),
+                Err(error) => {
+                    self.keep.give_up(RetryRefusal::NoCopy);
+                    worker.error(ErrorCause::Request, format_args!("no request trailers: {error}"));
+                }
+            }
+        }
+        Flow::Continue
+    }
+}
+
+/// Removes the override header: only the filter names hosts.
+fn strip<H: Host>(worker: &mut Worker<H>) {
+    if let Err(error) = worker.host.remove_request_header(worker.override_header()) {
+        worker.error(
+            ErrorCause::OverrideHeader,
+            format_args!("a client's own not removed: {error}"),
+        );
+    }
+}

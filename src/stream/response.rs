@@ -1,0 +1,206 @@
+//! The response's way out: what it says about its host, and whether it is good enough for the client.
+
+use super::{FirstAnswer, Flow, Phase, Stream};
+use crate::detect::{Answer, ResponseFlags, classify};
+use crate::health::Attempt;
+use crate::host::{Attribute, Host};
+use crate::metrics::{ErrorCause, Metric};
+use crate::model::{HostAddr, Outcome};
+use crate::retry::{Decision, Failed, Standing, decide, is_worth_a_retry, may_be_worth_a_retry};
+use crate::worker::Worker;
+
+impl Stream {
+    /// The response's headers have come.
+    pub fn on_response_headers<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
+        if !matches!(self.phase, Phase::Waiting) {
+            // Our own local reply on its way out.
+            return Flow::Continue;
+        }
+        self.phase = Phase::Passing;
+        let pinned = self.release_pin(worker);
+        let Some(status) = status(worker) else {
+            return Flow::Continue;
+        };
+        let Some((cluster, host)) = attempted(worker) else {
+            worker.count(Metric::AttemptsIgnored);
+            return Flow::Continue;
+        };
+        let policy = worker.policy(&cluster);
+        let worth_a_look = may_be_worth_a_retry(status, &policy.retry);
+        let answer = if self.grpc || worth_a_look || matches!(status, 425 | 429) {
+            self.look_at(worker, status)
+        } else {
+            // Nearly every response: nothing more is asked about it.
+            Answer {
+                status,
+                ..Answer::default()
+            }
+        };
+        worker.record(
+            &cluster,
+            &Attempt {
+                host,
+                began: self.began,
+                outcome: classify(&answer),
+            },
+        );
+        let router_attempts = if worth_a_look || pinned.is_some() {
+            worker.attribute_number(Attribute::AttemptCount)
+        } else {
+            1
+        };
+        if let Some(pinned) = pinned
+            && classify(&answer) != Outcome::Ignored
+        {
+            worker.check_pin(&pinned.cluster, &pinned.pin, host, router_attempts);
+        }
+        if !worth_a_look {
+            return Flow::Continue;
+        }
+        let failed = look_closer(worker, &answer, self.router_retries || router_attempts > 1);
+        let now = worker.now();
+        match decide(&failed, &policy.retry, 1, self.began, now) {
+            Decision::NotWanted => Flow::Continue,
+            Decision::Refuse(reason) => {
+                worker.count(Metric::from(reason));
+                Flow::Continue
+            }
+            Decision::Retry(timeout) => {
+                let standing = standing(&failed, is_worth_a_retry(&failed, &policy.retry));
+                let first = FirstAnswer {
+                    standing,
+                    fixed: end_of_stream,
+                };
+                self.retry_first(worker, cluster, host, first, timeout)
+            }
+        }
+    }
+
+    /// A piece of the response's body has come.
+    pub fn on_response_body<H: Host>(&mut self, worker: &mut Worker<H>, size: usize) -> Flow {
+        match &mut self.phase {
+            Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
+            Phase::Retrying(retrying) => {
+                // Only with `allow_on_headers_stop_iteration`: the body comes although the headers are held back.
+                retrying.first.fixed = true;
+                Flow::Pause
+            }
+            Phase::Replacing(body) => {
+                let body = body.take();
+                if (size > 0 || body.is_some())
+                    && let Err(error) = worker.host.replace_response_body(size, &body.unwrap_or_default())
+                {
+                    worker.error(ErrorCause::Delivery, format_args!("body not replaced: {error}"));
+                }
+                Flow::Continue
+            }
+        }
+    }
+
+    /// The response's trailers have come.
+    pub fn on_response_trailers<H: Host>(&mut self, worker: &mut Worker<H>) -> Flow {
+        match &self.phase {
+            Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
+            Phase::Retrying(_) => Flow::Pause,
+            Phase::Replacing(body) => {
+                if body.as_ref().is_some_and(|body| !body.is_empty()) {
+                    worker.error(
+                        ErrorCause::Delivery,
+                        format_args!("the first answer had trailers and no body, so the retry's body is lost"),
+                    );
+                }
+                if let Err(error) = worker.host.clear_response_trailers() {
+                    worker.error(ErrorCause::Delivery, format_args!("trailers not removed: {error}"));
+                }
+                Flow::Continue
+            }
+        }
+    }
+
+    /// Asks what the classification of an answer that is not plainly good needs.
+    fn look_at<H: Host>(&self, worker: &mut Worker<H>, status: u16) -> Answer {
+        let by_envoy = status >= 500;
+        Answer {
+            status,
+            flags: if by_envoy {
+                ResponseFlags(worker.attribute_number(Attribute::ResponseFlags))
+            } else {
+                ResponseFlags::default()
+            },
+            grpc_status: if self.grpc {
+                header(worker, "grpc-status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
+            } else {
+                None
+            },
+            overloaded: by_envoy && header(worker, "x-envoy-overloaded").is_some(),
+        }
+    }
+}
+
+/// Asks what the decision about a retry needs beyond the classification.
+fn look_closer<H: Host>(worker: &mut Worker<H>, answer: &Answer, router_retries: bool) -> Failed {
+    let reset = answer.flags.any_of(ResponseFlags::UPSTREAM_REMOTE_RESET);
+    Failed {
+        status: answer.status,
+        flags: answer.flags,
+        refused_stream: reset
+            && worker
+                .attribute(Attribute::ResponseCodeDetails)
+                .is_some_and(|details| contains(&details, b"remote_refused_stream_reset")),
+        overloaded: answer.overloaded,
+        rate_limited: header(worker, "x-envoy-ratelimited").is_some(),
+        router_retries,
+    }
+}
+
+/// How useful an answer is.
+pub(super) fn standing(failed: &Failed, worth_a_retry: bool) -> Standing {
+    if !worth_a_retry {
+        Standing::Good
+    } else if failed.flags.any_of(ResponseFlags::NO_ANSWER) {
+        Standing::NoAnswer
+    } else {
+        Standing::Failure
+    }
+}
+
+/// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another
+/// filter's reply, a host that is no `ip:port`.
+fn attempted<H: Host>(worker: &mut Worker<H>) -> Option<(String, HostAddr)> {
+    let address = worker.attribute(Attribute::UpstreamAddress)?;
+    let Ok(host) = HostAddr::from_bytes(&address) else {
+        let address = String::from_utf8_lossy(&address);
+        worker.error(ErrorCause::HostAddress, format_args!("host {address:?} is not watched"));
+        return None;
+    };
+    Some((worker.cluster_name()?, host))
+}
+
+fn status<H: Host>(worker: &mut Worker<H>) -> Option<u16> {
+    match worker.host.response_header(":status") {
+        Ok(value) => value.as_deref().and_then(parse_status),
+        Err(error) => {
+            worker.error(ErrorCause::Response, format_args!("no response status: {error}"));
+            None
+        }
+    }
+}
+
+pub(super) fn parse_status(value: &[u8]) -> Option<u16> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// A response header; one that Envoy fails to give is counted and counts as missing.
+fn header<H: Host>(worker: &mut Worker<H>, name: &str) -> Option<Vec<u8>> {
+    match worker.host.response_header(name) {
+        Ok(value) => value,
+        Err(error) => {
+            worker.error(ErrorCause::Response, format_args!("no response header {name}: {error}"));
+            None
+        }
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
