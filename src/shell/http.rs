@@ -1,0 +1,82 @@
+//! One stream's callbacks.
+
+use super::envoy::Envoy;
+use super::root::SharedWorker;
+use crate::host::CalloutToken;
+use crate::stream::{Flow, Stream};
+use crate::worker::Worker;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+/// One stream's context.
+pub(super) struct Http {
+    worker: SharedWorker,
+    stream: Stream,
+}
+
+impl Http {
+    pub(super) fn new(worker: SharedWorker) -> Self {
+        Self {
+            worker,
+            stream: Stream::default(),
+        }
+    }
+
+    /// Runs a step of the stream. Without a worker (not configured, or within another callback, neither of which
+    /// Envoy does) the stream goes on untouched.
+    fn step(&mut self, step: impl FnOnce(&mut Stream, &mut Worker<Envoy>) -> Flow) -> Action {
+        let Ok(mut worker) = self.worker.try_borrow_mut() else {
+            log::error!("a callback came within another one");
+            return Action::Continue;
+        };
+        match worker.as_mut().map(|worker| step(&mut self.stream, worker)) {
+            None | Some(Flow::Continue) => Action::Continue,
+            Some(Flow::Pause) => Action::Pause,
+        }
+    }
+}
+
+impl Context for Http {
+    fn on_http_call_response(&mut self, token_id: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        let _ = self.step(|stream, worker| {
+            stream.on_callout_response(worker, CalloutToken(token_id), num_headers, body_size);
+            Flow::Continue
+        });
+    }
+
+    fn on_done(&mut self) -> bool {
+        let _ = self.step(|stream, worker| {
+            stream.on_done(worker);
+            Flow::Continue
+        });
+        true
+    }
+}
+
+impl HttpContext for Http {
+    fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "test-trap")]
+        super::trap::spring();
+        self.step(|stream, worker| stream.on_request_headers(worker, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        self.step(|stream, worker| stream.on_request_body(worker, body_size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        self.step(|stream, worker| stream.on_request_trailers(worker))
+    }
+
+    fn on_http_response_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
+        self.step(|stream, worker| stream.on_response_headers(worker, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, body_size: usize, _end_of_stream: bool) -> Action {
+        self.step(|stream, worker| stream.on_response_body(worker, body_size))
+    }
+
+    fn on_http_response_trailers(&mut self, _num_trailers: usize) -> Action {
+        self.step(|stream, worker| stream.on_response_trailers(worker))
+    }
+}

@@ -1,0 +1,73 @@
+//! The plugin in one VM: configuration and tick.
+
+use super::envoy::Envoy;
+use super::http::Http;
+use crate::config::Config;
+use crate::host::Host;
+use crate::worker::Worker;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The worker, shared by the plugin and its streams. Callbacks come one at a time.
+pub(super) type SharedWorker = Rc<RefCell<Option<Worker<Envoy>>>>;
+
+/// The plugin's root context.
+pub(super) struct Root {
+    context_id: u32,
+    worker: SharedWorker,
+}
+
+impl Root {
+    pub(super) fn new(context_id: u32) -> Self {
+        Self {
+            context_id,
+            worker: SharedWorker::default(),
+        }
+    }
+
+    /// Reads the configuration and starts the worker. An error is logged in one line, and Envoy refuses the plugin.
+    fn configure(&self) -> Result<(), String> {
+        let bytes = Envoy
+            .configuration()
+            .map_err(|error| format!("configuration not readable: {error}"))?;
+        let config = Config::from_json(&bytes).map_err(|error| format!("configuration refused: {error}"))?;
+        let mut worker = self.worker.try_borrow_mut().map_err(|error| error.to_string())?;
+        // The address of this worker's own memory differs between the workers of a process; the context's number
+        // between those of one VM.
+        let salt = (Rc::as_ptr(&self.worker) as usize as u64) << 32 | u64::from(self.context_id);
+        *worker = Some(Worker::start(Envoy, config, salt));
+        Ok(())
+    }
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _plugin_configuration_size: usize) -> bool {
+        match self.configure() {
+            Ok(()) => true,
+            Err(error) => {
+                log::error!("{error}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Ok(mut worker) = self.worker.try_borrow_mut()
+            && let Some(worker) = worker.as_mut()
+        {
+            worker.on_tick();
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(Rc::clone(&self.worker))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
