@@ -233,7 +233,7 @@ passed=0 failed=0 notes=()
 # The last lines of `test`, also where something that the tests need could not be had.
 summary() {
   local status=$?
-  ((status == 0 || failed > 0)) || failed=1
+  ((status == 0)) || failed=$((failed + 1))
   ((${#notes[@]} == 0)) || printf '%s\n' "${notes[@]}"
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0)) || exit 1
