@@ -24,7 +24,7 @@ impl Log for Logger {
             Level::Error => 4,
         };
         // There is nobody to tell if that fails.
-        let _ = abi::log(level, &format!("sidestep: {}", record.args()));
+        let _ = abi::log(level, &format!("{}", record.args()));
     }
 
     fn flush(&self) {}
@@ -38,7 +38,7 @@ pub(super) fn install() {
     log::set_max_level(LevelFilter::Info);
     #[cfg(target_arch = "wasm32")]
     std::panic::set_hook(Box::new(|panic| {
-        let _ = abi::log(CRITICAL, &format!("sidestep: {panic}"));
+        let _ = abi::log(CRITICAL, &format!("{panic}"));
     }));
     #[cfg(not(target_arch = "wasm32"))]
     let _ = CRITICAL;

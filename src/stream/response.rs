@@ -44,20 +44,16 @@ impl Stream {
                 outcome: classify(&answer),
             },
         );
-        let router_attempts = if worth_a_look || pinned.is_some() {
-            worker.attribute_number(Attribute::AttemptCount)
-        } else {
-            1
-        };
         if let Some(pinned) = pinned
             && classify(&answer) != Outcome::Ignored
         {
-            worker.check_pin(&pinned.cluster, &pinned.pin, host, router_attempts);
+            worker.check_pin(&pinned.cluster, &pinned.pin, host);
         }
         if !worth_a_look {
             return Flow::Continue;
         }
-        let failed = look_closer(worker, &answer, self.router_retries || router_attempts > 1);
+        let router_retries = self.router_retries || worker.attribute_number(Attribute::AttemptCount) > 1;
+        let failed = look_closer(worker, &answer, router_retries);
         let now = worker.now();
         match decide(&failed, &policy.retry, 1, self.began, now) {
             Decision::NotWanted => Flow::Continue,

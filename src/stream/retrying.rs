@@ -123,7 +123,7 @@ impl Stream {
             && let Some(answered) = reading.answered
         {
             worker.count(Metric::RetriesSucceeded);
-            self.deliver(worker, retrying.first, &answered);
+            self.deliver(worker, retrying.first, answered);
             return;
         }
         worker.count(Metric::RetriesFailed);
@@ -157,7 +157,7 @@ impl Stream {
                     worker.count(Metric::from(reason));
                 }
                 match retrying.best.take() {
-                    Some(best) => self.deliver(worker, retrying.first, &best),
+                    Some(best) => self.deliver(worker, retrying.first, best),
                     None => resume(worker),
                 }
             }
@@ -182,14 +182,14 @@ impl Stream {
     }
 
     /// Puts an answer in the place of the first one.
-    fn deliver<H: Host>(&mut self, worker: &mut Worker<H>, first: FirstAnswer, answer: &Answered) {
+    fn deliver<H: Host>(&mut self, worker: &mut Worker<H>, first: FirstAnswer, answer: Answered) {
         let bodiless = self.head || matches!(answer.status, 100..=199 | 204 | 304);
         let length = answer.body.len().to_string();
         let headers = response_headers(&answer.headers, bodiless, &length);
         match Delivery::of(first.fixed, !answer.body.is_empty()) {
             Delivery::InPlace => match worker.host.replace_response_headers(&headers) {
                 Ok(()) => {
-                    self.phase = Phase::Replacing(Some(answer.body.clone()));
+                    self.phase = Phase::Replacing(Some(answer.body));
                     resume(worker);
                 }
                 Err(error) => undelivered(worker, error),

@@ -199,17 +199,21 @@ impl<H: Host> Worker<H> {
 
     /// A pinned first attempt was answered by `host`: has the cluster followed the pin?
     ///
-    /// Hosts that the pin names before the one that answered have left the cluster: Envoy skips those alone.
-    pub fn check_pin(&mut self, cluster: &str, pin: &Pin, host: HostAddr, router_attempts: u64) {
-        let followed = pin.hosts().any(|named| named == host);
-        let Some(view) = self.clusters.get_mut(cluster) else {
+    /// Hosts that the pin names before the one that answered have left the cluster: Envoy skips those alone. If
+    /// Envoy's router made more than one attempt, the pin was used up on the way and tells nothing.
+    pub fn check_pin(&mut self, cluster: &str, pin: &Pin, host: HostAddr) {
+        let as_meant = pin.first() == Some(host);
+        if !as_meant && self.attribute_number(Attribute::AttemptCount) > 1 {
             return;
-        };
-        view.pin_support = if followed {
-            PinSupport::Followed
-        } else {
-            PinSupport::Ignored
-        };
+        }
+        let followed = pin.hosts().any(|named| named == host);
+        if let Some(view) = self.clusters.get_mut(cluster) {
+            view.pin_support = if followed {
+                PinSupport::Followed
+            } else {
+                PinSupport::Ignored
+            };
+        }
         if !followed {
             self.report.error(
                 ErrorCause::PinIgnored,
@@ -221,13 +225,10 @@ impl<H: Host> Worker<H> {
                 ),
                 self.clock,
             );
-            return;
-        }
-        if router_attempts > 1 {
-            return;
-        }
-        for gone in pin.hosts().take_while(|named| *named != host) {
-            self.update(cluster, |table, _, _| table.remove(gone));
+        } else if !as_meant {
+            for gone in pin.hosts().take_while(|named| *named != host) {
+                self.update(cluster, |table, _, _| table.remove(gone));
+            }
         }
     }
 
