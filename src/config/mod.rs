@@ -1,12 +1,19 @@
 //! The plugin's configuration: what people write (JSON) becomes what the rest of the crate may rely on.
 //!
-//! Two shapes on purpose. [`raw`](self) is what serde reads: every field optional, so that a cluster's block can
-//! override single fields. [`Config`] is validated and complete: no reader of it needs to check or to default
-//! anything. A configuration with any error is refused whole, by one [`ConfigError`] that names the field.
+//! The steps, each a module: `document` turns bytes into JSON (`json`, by serde), `block` reads an object of it field
+//! by field and lets a cluster's block fall back on the global one, `parse` knows every field with its range and its
+//! default. [`Config`] is validated and complete: no reader of it needs to check or to default anything. A
+//! configuration with any error is refused whole, by one [`ConfigError`] that names the field.
 
+mod block;
+mod document;
 mod error;
+mod json;
+mod names;
 mod parse;
-mod raw;
+mod retry_on;
+mod values;
+mod wire;
 
 pub use error::ConfigError;
 
