@@ -29,6 +29,8 @@ mod envoy;
 mod upstream;
 mod wait;
 
+pub use hyper::HeaderMap;
+
 pub use client::{Client, ClientError, Connection, Request, Response};
 pub use envoy::{Cluster, Envoy, EnvoyConfig, EnvoyError, filters, repository, trap_wasm, wasm};
 pub use upstream::{Behaviour, Received, Reply, Upstream};
