@@ -127,7 +127,8 @@ find_envoy() {
   if [[ -n ${ENVOY_BIN:-} ]]; then
     [[ -x $ENVOY_BIN ]] || die "ENVOY_BIN: no program at $ENVOY_BIN"
     is_our_envoy "$ENVOY_BIN" ||
-      die "ENVOY_BIN: need an Envoy ${ENVOY_VERSION%.*}; $ENVOY_BIN is $(envoy_version_of "$ENVOY_BIN" | grep . || echo none)"
+      die "ENVOY_BIN: need an Envoy ${ENVOY_VERSION%.*};" \
+        "$ENVOY_BIN is $(envoy_version_of "$ENVOY_BIN" | grep . || echo none)"
     realpath "$ENVOY_BIN"
     return
   fi
@@ -170,7 +171,8 @@ build_module() {
   prepare_wasm_target
   say "building ${output#"$root/"}"
   # The same bytes wherever it is built: no path of this machine gets into the panic messages.
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/sidestep" \
+  local remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/sidestep"
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$remap \
     cargo build --release -p sidestep --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" "$@" ||
     die 'the module does not build: see above'
   local built=$target_dir/$WASM_TARGET/release/sidestep.wasm
@@ -293,8 +295,10 @@ test_node() {
   prepare_wasm_target
   version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/[^0-9.]/, ""); print }' "$root/Cargo.lock")
   [[ -n $version ]] || die 'Cargo.lock names no wasm-bindgen'
-  runner=$(cargo_tool wasm-bindgen-test-runner "$version" wasm-bindgen-cli) || die "wasm-bindgen-cli $version does not build"
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$runner WASM_BINDGEN_TEST_TIMEOUT=300 run_tests 'the core under wasm32, in node' \
+  runner=$(cargo_tool wasm-bindgen-test-runner "$version" wasm-bindgen-cli) ||
+    die "wasm-bindgen-cli $version does not build"
+  export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$runner WASM_BINDGEN_TEST_TIMEOUT=300
+  run_tests 'the core under wasm32, in node' \
     cargo test --no-fail-fast -p sidestep-core --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}"
 }
 
@@ -325,8 +329,8 @@ test_container() {
   image=$(container_image "$engine" "$ENVOY_BIN") || die "$engine cannot make an image of Envoy"
   local sample=localhost/sidestep:test
   export CONTAINER_ENGINE=$engine ENVOY_IMAGE=$image
-  check "the image of envoy/container/Containerfile" \
-    "$engine" build --quiet --file "$root/envoy/container/Containerfile" --build-arg "ENVOY_IMAGE=$image" --tag "$sample" "$root"
+  check 'the image of envoy/container/Containerfile' "$engine" build --quiet --tag "$sample" \
+    --file "$root/envoy/container/Containerfile" --build-arg "ENVOY_IMAGE=$image" "$root"
   check 'its sample configuration' \
     env ENVOY_IMAGE="$sample" "$root/envoy/container/envoy" --mode validate -c /etc/envoy/envoy.yaml --log-level error
   ENVOY_BIN=$root/envoy/container/envoy ENVOY_IMAGE=$sample \
@@ -345,9 +349,10 @@ test_lint() {
     cargo clippy -p sidestep --features test-trap --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" -- -D warnings
   check 'docs' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items "${locked[@]}"
   if deny=$(cargo_tool cargo-deny "$CARGO_DENY_VERSION" cargo-deny); then
-    check 'dependencies: bans, licences, sources' "$deny" --log-level error check --hide-inclusion-graph bans licenses sources
+    local check_them=("$deny" --workspace --log-level error check --hide-inclusion-graph)
+    check 'dependencies: bans, licences, sources' "${check_them[@]}" bans licenses sources
     if "$deny" --log-level off fetch db 2>/dev/null; then
-      check 'dependencies: advisories' "$deny" --log-level error check --hide-inclusion-graph --disable-fetch advisories
+      check 'dependencies: advisories' "${check_them[@]}" --disable-fetch advisories
     else
       say 'dependencies: advisories are not checked: their database cannot be reached'
     fi
