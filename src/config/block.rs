@@ -184,7 +184,7 @@ impl<'a> Field<'a> {
     /// The error of a value that is not what is expected.
     pub(super) fn refuse(&self, expected: impl Into<String>) -> ConfigError {
         let mut expected = expected.into();
-        if *self.value == Json::Null {
+        if *self.value == Json::Null && self.path.is_field() {
             expected.push_str(" (or no such field, for its default)");
         }
         self.path.error(show(self.value), expected)

@@ -44,6 +44,11 @@ impl Path {
         Self(format!("{}[{index}]", self.0))
     }
 
+    /// Whether this is a field, which can be left out, and not an item or the whole.
+    pub(super) fn is_field(&self) -> bool {
+        !self.0.is_empty() && !self.0.ends_with(']')
+    }
+
     /// The error of this place.
     pub(super) fn error(&self, found: impl Into<String>, expected: impl Into<String>) -> ConfigError {
         ConfigError {

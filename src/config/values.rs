@@ -86,12 +86,15 @@ pub(super) fn hosts(field: &Field<'_>, max_hosts: usize) -> Result<Vec<HostAddr>
 fn host(item: &Field<'_>) -> Result<HostAddr> {
     const EXPECTED: &str = "an IP address with a port, such as \"10.0.0.1:8080\" or \"[2001:db8::1]:8080\"";
     let text = item.as_text().unwrap_or_default();
+    // Names have letters, and at most the one colon before the port.
+    let is_name = text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && text.bytes().filter(|byte| *byte == b':').count() <= 1
+        && !text.contains(['/', '[', ' ']);
     match text.parse::<HostAddr>() {
         Ok(host) if host.socket_addr().port() > 0 => Ok(host),
-        Err(_) if text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !text.contains(['[', '/', ' ']) => Err(item
-            .refuse(format!(
-                "{EXPECTED}; leave out hosts with names: Envoy resolves them, and sidestep learns them from responses"
-            ))),
+        Err(_) if is_name => Err(item.refuse(format!(
+            "{EXPECTED}; leave out hosts with names: Envoy resolves them, and sidestep learns them from responses"
+        ))),
         _ => Err(item.refuse(EXPECTED)),
     }
 }

@@ -44,10 +44,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Writes a duration the way [`parse_duration`] reads it, in the longest unit that keeps it whole, down to
-/// milliseconds.
+/// Writes a duration the way [`parse_duration`] reads it, in the longest unit that keeps it whole; what is no whole
+/// number of milliseconds is cut to them.
 pub fn format_duration(duration: Duration) -> String {
     let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".to_owned();
+    }
     for (unit, scale) in UNITS {
         let scale = u128::from(scale);
         if nanos >= scale && nanos.is_multiple_of(scale) {
@@ -55,7 +58,7 @@ pub fn format_duration(duration: Duration) -> String {
         }
     }
     if nanos >= 1_000_000_000 {
-        format!("{:.3}s", duration.as_secs_f64())
+        format!("{}.{:03}s", duration.as_secs(), duration.subsec_millis())
     } else {
         format!("{}ms", duration.as_millis())
     }
@@ -108,14 +111,16 @@ mod tests {
 
     #[test]
     fn a_duration_is_written_in_the_longest_whole_unit() {
-        for (millis, text) in [
-            (0, "0ms"),
-            (90_000, "90s"),
-            (300_000, "5m"),
-            (1_234, "1234ms"),
-            (7_200_000, "2h"),
+        for (nanos, text) in [
+            (0, "0s"),
+            (999_999, "0ms"),
+            (90_000_000_000, "90s"),
+            (300_000_000_000, "5m"),
+            (1_234_000_000, "1234ms"),
+            (59_999_999_999, "59.999s"),
+            (7_200_000_000_000, "2h"),
         ] {
-            assert_eq!(format_duration(Duration::from_millis(millis)), text);
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
         }
     }
 }

@@ -1,0 +1,210 @@
+//! The plugin's configuration: what loads, what it comes to, and what is refused with which words.
+
+use sidestep::config::{Config, ConfigError};
+use sidestep::model::{HostAddr, Percent};
+use sidestep_core::bad_configs::BAD_CONFIGS;
+use sidestep_core::good_configs::GOOD_CONFIGS;
+use sidestep_core::test;
+use std::time::Duration;
+
+fn read(json: &str) -> Result<Config, ConfigError> {
+    Config::from_json(json.as_bytes())
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    Config::from_json(bytes).expect_err("must be refused").to_string()
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line_with_path_found_and_expected() {
+    let mut surprises = Vec::new();
+    for bad in BAD_CONFIGS {
+        let said = read(bad.json).map_or_else(|error| error.to_string(), |_| "it loads".to_owned());
+        if said != bad.error {
+            surprises.push(format!("{}:\n  {said}\n  instead of\n  {}", bad.name, bad.error));
+        }
+    }
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+}
+
+#[test]
+fn what_is_refused_is_known_by_a_name_of_its_own() {
+    for (i, bad) in BAD_CONFIGS.iter().enumerate() {
+        assert!(
+            BAD_CONFIGS[..i].iter().all(|other| other.name != bad.name),
+            "{}",
+            bad.name
+        );
+    }
+    assert!(BAD_CONFIGS.len() >= 40);
+}
+
+#[test]
+fn what_means_the_same_reads_the_same() {
+    for good in GOOD_CONFIGS {
+        let config = read(good.json).unwrap_or_else(|error| panic!("{}: {error}", good.name));
+        let same = read(good.same_as).unwrap_or_else(|error| panic!("{}, written otherwise: {error}", good.name));
+        assert_eq!(config, same, "{}", good.name);
+    }
+}
+
+#[test]
+fn every_field_reaches_the_policy() {
+    let config = read(
+        r#"{
+            "outlier_detection": {
+                "consecutive_5xx": 11, "consecutive_gateway_failure": 12, "consecutive_local_origin_failure": 13,
+                "split_external_local_origin_errors": true, "enforcing_consecutive_5xx": 14,
+                "enforcing_consecutive_gateway_failure": 15, "enforcing_consecutive_local_origin_failure": 16,
+                "interval": "17s", "base_ejection_time": "18s", "max_ejection_time": "19s",
+                "max_ejection_time_jitter": "20s", "max_ejection_percent": 21
+            },
+            "retry": {
+                "retry_on": ["5xx", "retriable-status-codes"], "retriable_status_codes": [422], "num_retries": 3,
+                "timeout": "23s", "max_body_bytes": 24, "max_held_bytes": 25
+            },
+            "picking": {"header": "x-26", "discovery_percent": 27, "max_hosts": 28, "forget_after": "29s"},
+            "clusters": {"a": {"hosts": ["10.0.0.30:31", "[::1]:32"]}}
+        }"#,
+    )
+    .expect("loads");
+    let percent = |value| Percent::new(value).expect("a percentage");
+    assert_eq!(config.override_header, "x-26");
+    assert_eq!(config.max_held_bytes, 25);
+
+    let policy = config.cluster("a");
+    let hosts = ["10.0.0.30:31", "[::1]:32"].map(|host| host.parse::<HostAddr>().expect("a host"));
+    assert_eq!(policy.hosts, hosts);
+    assert!(config.cluster("b").hosts.is_empty());
+
+    let ejection = &policy.outlier_detection;
+    assert_eq!(ejection.consecutive_5xx, 11);
+    assert_eq!(ejection.consecutive_gateway_failure, 12);
+    assert_eq!(ejection.consecutive_local_origin_failure, 13);
+    assert!(ejection.split_external_local_origin_errors);
+    assert_eq!(ejection.enforcing_consecutive_5xx, percent(14));
+    assert_eq!(ejection.enforcing_consecutive_gateway_failure, percent(15));
+    assert_eq!(ejection.enforcing_consecutive_local_origin_failure, percent(16));
+    assert_eq!(ejection.interval, Duration::from_secs(17));
+    assert_eq!(ejection.base_ejection_time, Duration::from_secs(18));
+    assert_eq!(ejection.max_ejection_time, Duration::from_secs(19));
+    assert_eq!(ejection.max_ejection_time_jitter, Duration::from_secs(20));
+    assert_eq!(ejection.max_ejection_percent, percent(21));
+
+    let retry = &policy.retry;
+    assert!(retry.retry_on.any_5xx && retry.retry_on.retriable_status_codes && !retry.retry_on.reset);
+    assert_eq!(retry.retriable_status_codes, [422]);
+    assert_eq!(retry.num_retries, 3);
+    assert_eq!(retry.timeout, Duration::from_secs(23));
+    assert_eq!(retry.max_body_bytes, 24);
+
+    let picking = &policy.picking;
+    assert_eq!(picking.discovery_percent, percent(27));
+    assert_eq!(picking.max_hosts, 28);
+    assert_eq!(picking.forget_after, Duration::from_secs(29));
+}
+
+#[test]
+fn each_condition_has_a_name_of_its_own() {
+    let names = [
+        "5xx",
+        "gateway-error",
+        "reset",
+        "connect-failure",
+        "refused-stream",
+        "retriable-4xx",
+        "retriable-status-codes",
+        "envoy-ratelimited",
+    ];
+    let flags = names.map(|name| {
+        let codes = if name == "retriable-status-codes" { "418" } else { "" };
+        let json = format!(r#"{{"retry": {{"retry_on": "{name}", "retriable_status_codes": [{codes}]}}}}"#);
+        let on = read(&json).expect("loads").cluster("").retry.retry_on;
+        [
+            on.any_5xx,
+            on.gateway_error,
+            on.reset,
+            on.connect_failure,
+            on.refused_stream,
+            on.retriable_4xx,
+            on.retriable_status_codes,
+            on.envoy_ratelimited,
+        ]
+    });
+    for (i, set) in flags.iter().enumerate() {
+        let expected: [bool; 8] = std::array::from_fn(|flag| flag == i);
+        assert_eq!(*set, expected, "{}", names[i]);
+    }
+}
+
+#[test]
+fn a_cluster_without_a_block_has_the_global_policy() {
+    let config = read(r#"{"retry": {"num_retries": 4}, "clusters": {"a": {"retry": {"num_retries": 5}}}}"#);
+    let config = config.expect("loads");
+    assert_eq!(config.cluster("a").retry.num_retries, 5);
+    assert_eq!(config.cluster("b").retry.num_retries, 4);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    const OBJECT: &str = r#"one object of JSON, such as {"retry": {"num_retries": 1}}"#;
+    assert_eq!(
+        refusal(b"{\"retry\": \"\xff\"}"),
+        format!("configuration: found text that is no UTF-8, from byte 11 on; expected {OBJECT}")
+    );
+    assert_eq!(
+        refusal(b"\x00asm"),
+        format!(
+            "configuration: found binary data, from byte 0 on; expected {OBJECT} in a google.protobuf.StringValue, \
+             or the same as a google.protobuf.Struct"
+        )
+    );
+}
+
+#[test]
+fn a_huge_configuration_is_refused_before_it_is_read() {
+    const LIMIT: usize = 1024 * 1024;
+    let mut bytes = b"{}".to_vec();
+    bytes.resize(LIMIT, b' ');
+    assert_eq!(Config::from_json(&bytes), Ok(Config::default()));
+    bytes.push(b' ');
+    assert_eq!(
+        refusal(&bytes),
+        "configuration: found 1048577 bytes; expected at most 1048576 bytes"
+    );
+}
+
+#[test]
+fn as_many_fields_as_fit_are_refused_without_much_ado() {
+    let unknown = format!("{{{}\"a\":0}}", "\"a\":0,".repeat(170_000));
+    assert!(refusal(unknown.as_bytes()).starts_with("a: found unknown field \"a\""));
+    let repeated = format!("{{{}\"retry\":{{}}}}", "\"retry\":{},".repeat(80_000));
+    assert!(refusal(repeated.as_bytes()).starts_with("retry: found a second value, {}"));
+    let long = format!("{{\"{}\":0}}", "a".repeat(1_000_000));
+    assert!(refusal(long.as_bytes()).len() < 500);
+}
+
+#[test]
+fn ten_thousand_hosts_load() {
+    let hosts: Vec<_> = (0..10_000)
+        .map(|i| format!("\"10.0.{}.{}:80\"", i / 250, i % 250))
+        .collect();
+    let json = format!(
+        r#"{{"picking": {{"max_hosts": 10000}}, "clusters": {{"a": {{"hosts": [{}]}}}}}}"#,
+        hosts.join(",")
+    );
+    assert_eq!(read(&json).expect("loads").cluster("a").hosts.len(), 10_000);
+}
+
+#[test]
+fn a_struct_of_protobuf_means_what_its_json_means() {
+    // As Envoy 1.40 hands it over: `{ retry: { num_retries: 99 } }`.
+    let mut bytes = b"\n%\n\x05retry\x12\x1c*\x1a\n\x18\n\x0bnum_retries\x12\t\x11\0\0\0\0\0\xc0X@".to_vec();
+    assert_eq!(
+        refusal(&bytes),
+        "retry.num_retries: found 99; expected an integer from 0 to 10"
+    );
+    let number = bytes.len() - 8;
+    bytes[number..].copy_from_slice(&3_f64.to_le_bytes());
+    assert_eq!(Config::from_json(&bytes), read(r#"{"retry": {"num_retries": 3}}"#));
+}
