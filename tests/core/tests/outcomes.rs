@@ -1,0 +1,101 @@
+//! What an attempt says about its host: every row of the table of outcomes.
+
+use sidestep::detect::{Answer, ResponseFlags, classify};
+use sidestep::model::{FailureOrigin, Outcome};
+use sidestep_core::test;
+
+const SUCCESS: Outcome = Outcome::Success;
+const GATEWAY: Outcome = Outcome::Failure(FailureOrigin::External { gateway: true });
+const BAD_ANSWER: Outcome = Outcome::Failure(FailureOrigin::External { gateway: false });
+const NO_ANSWER: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin { timeout: false });
+const TIMEOUT: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin { timeout: true });
+
+fn status(status: u16) -> Answer {
+    Answer {
+        status,
+        ..Answer::default()
+    }
+}
+
+#[test]
+fn a_status_is_a_failure_from_500_on_and_a_gateway_failure_at_502_503_504() {
+    for (code, outcome) in [
+        (100, SUCCESS),
+        (101, SUCCESS),
+        (200, SUCCESS),
+        (304, SUCCESS),
+        (404, SUCCESS),
+        (425, Outcome::Ignored),
+        (429, Outcome::Overload),
+        (499, SUCCESS),
+        (500, BAD_ANSWER),
+        (501, BAD_ANSWER),
+        (502, GATEWAY),
+        (503, GATEWAY),
+        (504, GATEWAY),
+        (505, BAD_ANSWER),
+        (599, BAD_ANSWER),
+    ] {
+        assert_eq!(classify(&status(code)), outcome, "{code}");
+    }
+}
+
+#[test]
+fn an_answer_that_envoy_made_is_judged_by_its_flag_and_not_by_its_status() {
+    for (flags, code, outcome) in [
+        (0x20, 503, NO_ANSWER),          // UF
+        (0x40, 503, NO_ANSWER),          // UC
+        (0x10, 503, NO_ANSWER),          // UR
+        (0x8, 503, NO_ANSWER),           // LR
+        (0x4, 504, TIMEOUT),             // UT
+        (0x80, 503, Outcome::Ignored),   // UO: our own circuit breaker
+        (0x4000, 503, Outcome::Ignored), // DC: the client is gone
+        (0x8020, 503, NO_ANSWER),        // URX with UF
+    ] {
+        let answer = Answer {
+            flags: ResponseFlags(flags),
+            ..status(code)
+        };
+        assert_eq!(classify(&answer), outcome, "{flags:#x}");
+    }
+}
+
+#[test]
+fn an_answer_of_an_overloaded_envoy_says_nothing_about_the_host() {
+    let answer = Answer {
+        overloaded: true,
+        ..status(503)
+    };
+    assert_eq!(classify(&answer), Outcome::Ignored);
+}
+
+#[test]
+fn a_grpc_status_is_judged_by_who_is_to_blame() {
+    // google/rpc/code.proto
+    for (code, outcome) in [
+        (0, SUCCESS),
+        (1, Outcome::Ignored),  // CANCELLED
+        (2, BAD_ANSWER),        // UNKNOWN
+        (3, SUCCESS),           // INVALID_ARGUMENT
+        (4, GATEWAY),           // DEADLINE_EXCEEDED
+        (5, SUCCESS),           // NOT_FOUND
+        (6, SUCCESS),           // ALREADY_EXISTS
+        (7, SUCCESS),           // PERMISSION_DENIED
+        (8, Outcome::Overload), // RESOURCE_EXHAUSTED
+        (9, SUCCESS),           // FAILED_PRECONDITION
+        (10, SUCCESS),          // ABORTED
+        (11, SUCCESS),          // OUT_OF_RANGE
+        (12, SUCCESS),          // UNIMPLEMENTED
+        (13, BAD_ANSWER),       // INTERNAL
+        (14, GATEWAY),          // UNAVAILABLE
+        (15, BAD_ANSWER),       // DATA_LOSS
+        (16, SUCCESS),          // UNAUTHENTICATED
+        (99, SUCCESS),
+    ] {
+        let answer = Answer {
+            grpc_status: Some(code),
+            ..status(200)
+        };
+        assert_eq!(classify(&answer), outcome, "{code}");
+    }
+}
