@@ -148,6 +148,17 @@ impl Scene {
         });
     }
 
+    /// Waits until a metric is exactly this. The module hands its counts to Envoy once a second: a 0 proves something
+    /// only after another metric that is counted by the same requests.
+    ///
+    /// # Panics
+    /// It is not, in time.
+    pub async fn metric_is(&self, name: &str, value: u64) {
+        if let Err(error) = self.envoy.until_metric(name, |n| n == value).await {
+            panic!("{error}, instead of {value}");
+        }
+    }
+
     /// How many requests all servers got.
     #[must_use]
     pub fn count(&self) -> u64 {

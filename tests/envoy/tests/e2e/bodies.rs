@@ -67,12 +67,8 @@ async fn a_body_over_the_limit_is_not_retried_and_arrives_whole_at_the_first() {
                 .all(|request| request.whole && request.body == body)
         );
     }
-    scene
-        .envoy
-        .until_metric("sidestep.retries_refused.body_too_large", |n| n == 2)
-        .await
-        .unwrap();
-    assert_eq!(scene.envoy.metric("sidestep.retries.attempted").await.unwrap(), 0);
+    scene.metric_is("sidestep.retries_refused.body_too_large", 2).await;
+    scene.metric_is("sidestep.retries.attempted", 0).await;
 }
 
 #[tokio::test]
@@ -107,7 +103,7 @@ async fn all_bodies_that_a_worker_holds_are_bounded() {
     assert!(both.into_iter().all(|answer| answer.unwrap().status() == 503));
     assert_eq!(scene.count(), 3, "one of the two was sent again");
     let refused = "sidestep.retries_refused.held_bytes";
-    scene.envoy.until_metric(refused, |n| n == 1).await.unwrap();
+    scene.metric_is(refused, 1).await;
     // The bytes are given back: the next one is retried.
     for server in scene.servers() {
         server.set(Behaviour::Echo);

@@ -20,10 +20,7 @@ async fn a_host_fails_is_stepped_around_and_comes_back_in_a_container_as_well() 
     })
     .await
     .unwrap();
-    scene
-        .envoy
-        .until_metric("sidestep.ejections_active", |n| n == 0)
-        .await
-        .unwrap();
-    assert!(scene.envoy.metric("sidestep.retries.succeeded").await.unwrap() >= 5);
+    scene.metric_is("sidestep.ejections_active", 0).await;
+    let saved = "sidestep.retries.succeeded";
+    scene.envoy.until_metric(saved, |n| n >= 5).await.unwrap();
 }

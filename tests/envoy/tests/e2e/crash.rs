@@ -40,11 +40,7 @@ async fn ejections_outlive_the_vms() {
         }
     }
     assert_eq!(scene.a.count(), failed, "none at the ejected host");
-    scene
-        .envoy
-        .until_metric("sidestep.ejections_active", |n| n == 1)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.ejections_active", 1).await;
 }
 
 #[tokio::test]

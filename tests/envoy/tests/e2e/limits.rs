@@ -48,12 +48,8 @@ async fn what_the_circuit_breaker_stops_is_not_retried_and_nobodys_failure() {
         );
     }
     assert_eq!(scene.count(), 0);
-    scene
-        .envoy
-        .until_metric("sidestep.attempts.ignored", |n| n == 10)
-        .await
-        .unwrap();
-    assert_eq!(scene.envoy.metric("sidestep.retries.attempted").await.unwrap(), 0);
+    scene.metric_is("sidestep.attempts.ignored", 10).await;
+    scene.metric_is("sidestep.retries.attempted", 0).await;
 }
 
 #[tokio::test]
@@ -75,11 +71,7 @@ async fn a_cluster_without_hosts_answers_as_ever() {
 async fn no_route_is_nobodys_failure() {
     let scene = Scene::start_with(json!({}), |config| config.virtual_host("domains", json!(["elsewhere"]))).await;
     assert_eq!(scene.client().get("/").await.unwrap().status(), 404);
-    scene
-        .envoy
-        .until_metric("sidestep.attempts.ignored", |n| n == 1)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.attempts.ignored", 1).await;
 }
 
 #[tokio::test]
@@ -91,11 +83,7 @@ async fn where_the_route_retries_the_filter_does_not() {
     }
     assert_eq!(scene.client().get("/").await.unwrap().status(), 503);
     assert_eq!(scene.count(), 2);
-    scene
-        .envoy
-        .until_metric("sidestep.retries_refused.route_retries", |n| n == 1)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.retries_refused.route_retries", 1).await;
 }
 
 #[tokio::test]
@@ -113,7 +101,7 @@ async fn where_the_client_has_the_router_retry_the_filter_does_not() {
 
 #[tokio::test]
 async fn a_client_that_leaves_while_a_retry_is_out_takes_nothing_along() {
-    let scene = Scene::start(json!({})).await;
+    let scene = Scene::start(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
     for (n, failure) in [Reply::status(503), Reply::status(503).body("bad")]
         .into_iter()
         .enumerate()
@@ -163,11 +151,7 @@ async fn a_retry_that_takes_too_long_leaves_the_first_answer() {
         }
     }
     assert!(failed > 0);
-    scene
-        .envoy
-        .until_metric("sidestep.retries.failed", |n| n == failed)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.retries.failed", failed).await;
 }
 
 #[tokio::test]

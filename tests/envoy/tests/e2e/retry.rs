@@ -15,10 +15,9 @@ async fn no_get_fails_while_a(behaviour: impl Into<Behaviour>) {
 async fn all_gets_succeed(scene: &Scene) {
     let statuses = scene.statuses(200, |n| Request::get(&format!("/{n}"))).await;
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
-    let metrics = scene.envoy.until_metric("sidestep.ejections_active", |n| n == 1).await;
-    assert_eq!(metrics.unwrap(), 1);
-    let saved = scene.envoy.metric("sidestep.retries.succeeded").await.unwrap();
-    assert!(saved >= 5, "{saved} retries saved a request");
+    scene.metric_is("sidestep.ejections_active", 1).await;
+    let saved = "sidestep.retries.succeeded";
+    scene.envoy.until_metric(saved, |n| n >= 5).await.unwrap();
 }
 
 #[tokio::test]
@@ -96,7 +95,7 @@ async fn without_another_known_host_the_failure_is_passed_on() {
     assert_eq!((answer.status(), answer.text().as_str()), (503, "out of order"));
     assert_eq!(scene.count(), 1);
     let name = "sidestep.retries_refused.no_other_host";
-    scene.envoy.until_metric(name, |n| n == 1).await.unwrap();
+    scene.metric_is(name, 1).await;
 }
 
 #[tokio::test]
@@ -117,12 +116,8 @@ async fn a_post_reaches_upstream_exactly_once() {
     assert_eq!(paths, expected);
     let failed = statuses.iter().filter(|status| **status == 503).count() as u64;
     assert_eq!(failed, scene.a.count(), "each failure is the client's: {statuses:?}");
-    scene
-        .envoy
-        .until_metric("sidestep.retries_refused.method", |n| n == failed)
-        .await
-        .unwrap();
-    assert_eq!(scene.envoy.metric("sidestep.retries.attempted").await.unwrap(), 0);
+    scene.metric_is("sidestep.retries_refused.method", failed).await;
+    scene.metric_is("sidestep.retries.attempted", 0).await;
 }
 
 #[tokio::test]

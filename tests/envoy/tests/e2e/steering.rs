@@ -16,11 +16,7 @@ async fn a_client_cannot_choose_a_host() {
     scene.statuses(60, request).await;
     let counts = scene.servers().map(Upstream::count);
     assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
-    scene
-        .envoy
-        .until_metric("sidestep.pins.client", |n| n == 60)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.pins.client", 60).await;
 }
 
 #[tokio::test]
@@ -44,7 +40,12 @@ async fn what_steers_is_not_for_the_upstream() {
     scene
         .statuses(60, |_| Request::get("/").header("x-sidestep-host", "1.2.3.4:5"))
         .await;
-    assert!(scene.envoy.metric("sidestep.pins.set").await.is_ok());
+    scene.metric_is("sidestep.pins.set", 60).await;
+    scene
+        .envoy
+        .until_metric("sidestep.retries.attempted", |n| n >= 6)
+        .await
+        .unwrap();
     for request in scene.servers().iter().flat_map(|server| server.received()) {
         for name in ["x-sidestep-host", "x-envoy-internal"] {
             assert!(
@@ -59,12 +60,8 @@ async fn what_steers_is_not_for_the_upstream() {
 async fn nothing_is_pinned_while_all_is_well() {
     let scene = Scene::start(json!({})).await;
     scene.statuses(60, |_| Request::get("/")).await;
-    scene
-        .envoy
-        .until_metric("sidestep.attempts.success", |n| n == 60)
-        .await
-        .unwrap();
-    assert_eq!(scene.envoy.metric("sidestep.pins.set").await.unwrap(), 0);
+    scene.metric_is("sidestep.attempts.success", 60).await;
+    scene.metric_is("sidestep.pins.set", 0).await;
 }
 
 #[tokio::test]

@@ -17,11 +17,7 @@ async fn what_one_worker_ejects_the_other_avoids_at_once() {
     }
     assert_eq!(scene.a.count(), 5);
     // The other one asked the healthy ones, without a retry.
-    scene
-        .envoy
-        .until_metric("sidestep.retries.attempted", |n| n == 5)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.retries.attempted", 5).await;
 }
 
 #[tokio::test]
@@ -36,11 +32,7 @@ async fn failures_that_both_see_are_one_count() {
             assert_eq!(workers[n / 3 % 2].get("/").await.unwrap().status(), 200);
         }
         assert_eq!(scene.a.count(), threshold);
-        scene
-            .envoy
-            .until_metric("sidestep.ejections.consecutive_5xx", |n| n == 1)
-            .await
-            .unwrap();
+        scene.metric_is("sidestep.ejections.consecutive_5xx", 1).await;
     }
 }
 
@@ -77,10 +69,6 @@ async fn many_at_once_through_both_eject_once() {
             .iter()
             .all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200))
     );
-    scene
-        .envoy
-        .until_metric("sidestep.ejections.consecutive_5xx", |n| n == 1)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.ejections.consecutive_5xx", 1).await;
     assert_eq!(scene.envoy.log().matches("ejected host").count(), 1);
 }
