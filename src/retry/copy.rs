@@ -48,7 +48,7 @@ impl Keep {
         let Self::Growing(copy) = self else {
             return false;
         };
-        let refusal = if copy.body.len().saturating_add(more) > max_body_bytes {
+        let refusal = if copy.held.bytes.saturating_add(more) > max_body_bytes {
             RetryRefusal::BodyTooLarge
         } else if copy.held.grow(more) {
             return true;
