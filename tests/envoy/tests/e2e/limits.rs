@@ -20,11 +20,7 @@ async fn a_callout_that_the_circuit_breaker_stops_leaves_the_first_answer() {
         }
     });
     gate.until_arrived(1).await.unwrap();
-    scene
-        .envoy
-        .until_metric("sidestep.retries.attempted", |_| true)
-        .await
-        .unwrap();
+    scene.metric_is("sidestep.retries_refused.dispatch_failed", 1).await;
     gate.open();
     let answer = answer.await.unwrap();
     assert_eq!((answer.status(), answer.text().as_str()), (503, "out of order"));
