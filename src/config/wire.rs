@@ -167,15 +167,16 @@ mod tests {
 
     #[test]
     fn nesting_has_an_end() {
-        let lists = |depth: usize| {
-            let mut value = Vec::new();
-            for _ in 0..depth {
-                value = message(6, &message(1, &value));
-            }
-            message(1, &[message(1, b"a"), message(2, &value)].concat())
+        let list = |value: &[u8]| message(6, &message(1, value));
+        let entry = |value: &[u8]| message(1, &[message(1, b"a"), message(2, value)].concat());
+        let nested = |depth: usize, wrap: &dyn Fn(&[u8]) -> Vec<u8>| {
+            let value = (0..depth).fold(Vec::new(), |value, _| wrap(&value));
+            read_struct(&entry(&value))
         };
-        assert!(read_struct(&lists(100)).is_some());
-        assert_eq!(read_struct(&lists(200)), None);
+        for wrap in [&list as &dyn Fn(&[u8]) -> Vec<u8>, &|value| message(5, &entry(value))] {
+            assert!(nested(100, wrap).is_some());
+            assert_eq!(nested(200, wrap), None);
+        }
     }
 
     /// The field `number` with a message or text in it.

@@ -181,6 +181,11 @@ pub(super) const VALUES: &[BadConfig] = &[
         r#"picking.header: found "x-host\r\nx-other"; expected the name of a header, such as "x-sidestep-host""#,
     ),
     bad(
+        "a header with a long name",
+        r#"{"picking": {"header": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#,
+        r#"picking.header: found "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...; expected the name of a header, such as "x-sidestep-host""#,
+    ),
+    bad(
         "a pseudo-header",
         r#"{"picking": {"header": ":authority"}}"#,
         r#"picking.header: found ":authority"; expected a header that has no other use, such as "x-sidestep-host""#,
