@@ -1,2 +1,130 @@
-//! The live demonstration.
-fn main() {}
+//! The live demonstration of sidestep: breaks a server before your eyes, with the filter and without.
+//!
+//! One Envoy with two workers stands before three HTTP servers. It has two listeners, one with the filter and one
+//! without, and both get the same traffic. Then one of the servers breaks.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `phase` | the plot: what happens to the server, and when |
+//! | `sample`, `envoy` | the shipped configuration, made fit for this run, and the Envoy that runs it |
+//! | `traffic` | the users, and what they got |
+//! | `counts`, `ejections` | what Envoy has counted, and what the module's log tells |
+//! | `story` | all of it together, on one `clock` |
+//! | `show`, `screen`, `terminal`, `text` | how it is shown |
+//! | `summary` | what it came to |
+//! | `run` | the run |
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "runs natively only, and measures by the machine's clock"
+)]
+
+mod clock;
+mod counts;
+mod ejections;
+mod envoy;
+mod phase;
+mod run;
+mod sample;
+mod screen;
+mod show;
+mod story;
+mod summary;
+mod terminal;
+mod text;
+mod traffic;
+
+use run::{RunError, Stage};
+use sample::{BASE_EJECTION_TIME, SAMPLE_EJECTION_TIME};
+use show::Show;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+usage: ./build.sh demo
+
+Breaks a server before your eyes: one Envoy with two workers, three HTTP servers behind it, and the same traffic twice,
+with sidestep and without. One of the servers answers 503, then refuses connections, then comes back. Takes 45 seconds,
+ends by itself or by Ctrl-C, and leaves nothing behind. Where the output is no terminal, it is plain lines.
+
+environment:
+  ENVOY_BIN      the Envoy to use; else the PATH's
+  SIDESTEP_WASM  the module; else dist/sidestep.wasm
+  NO_COLOR       no colours, if it is set
+";
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+/// Nobody who pressed Ctrl-C waits longer for the last figures.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        None => {}
+        Some("-h" | "--help") => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprint!("demo: unknown argument {other}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    }
+    match demo().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the demonstration. Whether it came to its end.
+async fn demo() -> Result<bool, RunError> {
+    let mut interrupted = std::pin::pin!(interrupted()?);
+    writeln!(
+        io::stdout(),
+        "One Envoy with two workers, three servers, the same traffic with sidestep and without. The configuration is\n\
+         envoy/envoy.yaml, with base_ejection_time {BASE_EJECTION_TIME} instead of {SAMPLE_EJECTION_TIME}, \
+         to fit into a minute. Starting Envoy ...\n"
+    )?;
+    let mut stage = tokio::select! {
+        stage = Stage::set() => stage?,
+        () = &mut interrupted => return Ok(false),
+    };
+    let mut story = stage.begin()?;
+    let mut show = Show::start()?;
+    let outcome = tokio::select! {
+        outcome = stage.play(&mut story, &mut show) => outcome.map(|()| true),
+        () = &mut interrupted => Ok(false),
+    };
+    // Envoy may be gone: then what is known already is all.
+    let _ = tokio::time::timeout(PATIENCE, stage.look(&mut story)).await;
+    show.end(&story)?;
+    drop(stage);
+    let heading = match outcome {
+        Ok(true) => "Summary",
+        _ => "Summary of what was seen before it was cut short",
+    };
+    writeln!(io::stdout(), "\n{heading}: {}", summary::summary(&story))?;
+    outcome
+}
+
+/// Comes true when somebody wants the program to end.
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
