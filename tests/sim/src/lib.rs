@@ -1,1 +1,59 @@
-//! Tests of sidestep: sim.
+//! A deterministic Envoy for the module: the host functions of proxy-wasm, natively, over virtual time.
+//!
+//! A scenario builds a [`Sim`], says what the hosts do, sends requests and looks at what came of it:
+//!
+//! ```no_run
+//! # use sidestep_sim::{Request, Sim};
+//! let mut sim = Sim::new("{}").workers(2).cluster("backend", ["10.0.0.1:80", "10.0.0.2:80"]);
+//! sim.host("10.0.0.1:80").refuses();
+//! let answer = sim.send(Request::get("/x").on(1));
+//! assert_eq!(answer.status, 200);
+//! ```
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `sim` | the scenario's view: everything there is to say |
+//! | `engine` | events over virtual time; hooks between host calls; workers that take turns |
+//! | `stream` | a request's way through the filter, as Envoy takes it |
+//! | `vms` | VMs loaded, killed, reloaded; ticks; callouts |
+//! | `vm` | a VM: a thread that runs the module's callbacks, one at a time |
+//! | `host`, `world` | the host functions, and the state behind them |
+//! | `shared_data`, `metrics`, `headers` | parts of that state, each with Envoy's rules |
+//! | `upstream` | clusters, hosts and what they do |
+//! | `request` | what the client sends and gets |
+//! | `faults`, `tally`, `heap`, `chance` | failing host calls, counted host calls, counted memory, seeds |
+//!
+//! Nothing here reads the machine's clock, sleeps, or opens a socket. A panic of the module fails the test with its
+//! message (or, if the scenario says so, is what it is in Envoy: the end of that VM).
+
+// The module must be linked: its symbols are what this crate calls.
+use sidestep as _;
+
+mod abi;
+mod chance;
+mod engine;
+mod faults;
+mod headers;
+mod heap;
+mod host;
+mod metrics;
+mod request;
+mod shared_data;
+mod sim;
+mod stream;
+mod tally;
+mod upstream;
+mod vm;
+mod vms;
+mod world;
+
+pub use abi::{Call, Status};
+pub use chance::Chance;
+pub use faults::Faults;
+pub use headers::Headers;
+pub use heap::Heap;
+pub use request::{Answer, Request};
+pub use sim::{Sim, StreamId};
+pub use tally::Tally;
+pub use upstream::{Failure, HostHandle, Reply, Seen};
+pub use world::LogLine;

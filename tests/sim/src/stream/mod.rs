@@ -1,0 +1,263 @@
+//! One request on its way through the simulated Envoy: what comes next for it, and what its callbacks' answers mean.
+
+mod request;
+mod response;
+
+use crate::abi::{PAUSE, stream};
+use crate::engine::{Engine, Event};
+use crate::headers::Headers;
+use crate::request::{Answer, Request};
+use crate::upstream::Resolved;
+use crate::vm::Job;
+use crate::world::Deferred;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What a stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// The rest of the request.
+    Request,
+    /// The module, which stopped the request.
+    RequestHeld,
+    /// The host.
+    Host,
+    /// The module, which stopped the response's headers.
+    ResponseHeld,
+    /// The rest of the response.
+    Response,
+    /// The module, which stopped the response's body at its end.
+    BodyHeld,
+    /// Nothing: the client has it all.
+    Nothing,
+}
+
+/// A piece of a body, or what ends it.
+#[derive(Clone, Debug)]
+enum Piece {
+    Body { bytes: Vec<u8>, end: bool },
+    Trailers(Headers),
+}
+
+fn pieces(bodies: Vec<Vec<u8>>, trailers: Option<Headers>, ends: bool) -> VecDeque<Piece> {
+    let last = bodies.len();
+    let mut pieces: VecDeque<_> = bodies
+        .into_iter()
+        .enumerate()
+        .map(|(index, bytes)| Piece::Body {
+            bytes,
+            end: ends && trailers.is_none() && index + 1 == last,
+        })
+        .collect();
+    pieces.extend(trailers.filter(|_| ends).map(Piece::Trailers));
+    pieces
+}
+
+/// A request under way.
+pub(crate) struct Stream {
+    pub(crate) request: Request,
+    pub(crate) vm: Option<usize>,
+    pub(crate) waits: Waits,
+    pub(crate) answer: Answer,
+    opened: u64,
+    request_pieces: VecDeque<Piece>,
+    /// The request's headers as the module passed them on.
+    sent: Headers,
+    sent_body: Vec<u8>,
+    host: Option<String>,
+    response: Option<Resolved>,
+    response_pieces: VecDeque<Piece>,
+    gap: Duration,
+    /// The response is one that Envoy makes for `send_local_response`.
+    local: bool,
+}
+
+fn end_of(pieces: &VecDeque<Piece>) -> bool {
+    pieces.is_empty()
+}
+
+impl Engine {
+    /// A new request, which arrives after `delay`.
+    pub(crate) fn open(&mut self, request: Request, delay: Duration) -> u32 {
+        self.start().expect("the module takes its configuration");
+        let id = self.next_context();
+        let request_pieces = pieces(request.chunks.clone(), request.trailers.clone(), request.finished);
+        let stream = Stream {
+            request_pieces,
+            request,
+            vm: None,
+            waits: Waits::Request,
+            answer: Answer::default(),
+            opened: self.world().now,
+            sent: Headers::default(),
+            sent_body: Vec::new(),
+            host: None,
+            response: None,
+            response_pieces: VecDeque::new(),
+            gap: Duration::ZERO,
+            local: false,
+        };
+        self.streams.insert(id, stream);
+        self.schedule(delay, Event::Open(id));
+        id
+    }
+
+    /// What the event means for the state, and the callback that goes with it.
+    pub(crate) fn prepare(&mut self, event: &Event) -> Option<(usize, Job)> {
+        match event {
+            Event::Open(id) => self.prepare_open(*id),
+            Event::RequestPiece(id) => self.prepare_request_piece(*id),
+            Event::Response(id) => self.prepare_response(*id),
+            Event::ResponsePiece(id) => self.prepare_response_piece(*id),
+            Event::End(id) => self.prepare_end(*id),
+            Event::Callout { vm, callout, answer } => {
+                self.vms[*vm].as_ref()?;
+                let mut world = self.world();
+                let state = &mut world.vms[*vm];
+                state.call_answer = Some(answer.clone());
+                let count = |headers: &Option<Headers>| headers.as_ref().map_or(0, Headers::len);
+                let job = Job::CallResponse {
+                    root: state.root,
+                    token: callout.token,
+                    stream: callout.stream,
+                    headers: count(&answer.headers),
+                    body: answer.body.len(),
+                    trailers: count(&answer.trailers),
+                };
+                Some((*vm, job))
+            }
+            Event::Tick(vm) => {
+                self.vms[*vm].as_ref()?;
+                let root = self.world().vms[*vm].root;
+                Some((*vm, Job::Tick { root }))
+            }
+        }
+    }
+
+    /// What the callback's answer means.
+    pub(crate) fn conclude(&mut self, event: &Event, vm: usize, returned: u32) {
+        let (stops, deferred) = {
+            let mut world = self.world();
+            let state = &mut world.vms[vm];
+            state.call_answer = None;
+            let stops = std::mem::take(&mut state.stop_iteration);
+            (stops, std::mem::take(&mut state.deferred))
+        };
+        let pauses = returned == PAUSE || stops;
+        match event {
+            Event::Open(id) => self.after_request_headers(*id, pauses),
+            Event::RequestPiece(id) => self.after_request_piece(*id, pauses),
+            Event::Response(id) => self.after_response_headers(*id, pauses),
+            Event::ResponsePiece(id) => self.after_response_piece(*id, pauses),
+            Event::End(id) => self.forget_stream(*id),
+            Event::Tick(_) | Event::Callout { .. } => {}
+        }
+        for action in deferred {
+            match action {
+                Deferred::Continue { context, stream } => self.go_on(context, stream),
+                Deferred::Close { context } => {
+                    if let Some(stream) = self.streams.get_mut(&context) {
+                        stream.answer.cut = true;
+                        self.close(context);
+                    }
+                }
+                Deferred::LocalResponse {
+                    context,
+                    status,
+                    headers,
+                    body,
+                    details,
+                } => {
+                    self.local_response(context, status, headers, body);
+                    if let Some(stream) = self.streams.get_mut(&context) {
+                        stream.answer.details = details;
+                    }
+                }
+                Deferred::Callout(callout) => self.send_callout(vm, callout),
+            }
+        }
+        self.set_timer(vm, matches!(event, Event::Tick(_)));
+        self.end_vm_if_over(vm);
+    }
+
+    fn go_on(&mut self, id: u32, kind: u32) {
+        let Some(waits) = self.streams.get(&id).map(|stream| stream.waits) else {
+            return;
+        };
+        match (kind, waits) {
+            (stream::REQUEST, Waits::RequestHeld) => {
+                let Some(stream) = self.streams.get_mut(&id) else {
+                    return;
+                };
+                if stream.sent.is_empty() {
+                    self.send_upstream(id);
+                } else {
+                    self.after_request_piece(id, false);
+                }
+            }
+            (stream::RESPONSE, Waits::ResponseHeld) => self.give_headers(id, true),
+            (stream::RESPONSE, Waits::BodyHeld) => self.after_response_piece(id, false),
+            (_, Waits::Nothing) => {}
+            _ => panic!("the module continues a stream that it has not stopped: {waits:?}"),
+        }
+    }
+
+    fn prepare_end(&mut self, id: u32) -> Option<(usize, Job)> {
+        let stream = self.streams.get(&id)?;
+        let vm = stream.vm?;
+        let (sent, answered) = (stream.sent.clone(), stream.answer.headers.clone());
+        let mut world = self.world();
+        let state = world.streams.get_mut(&id)?;
+        state.log_request_headers = Some(sent);
+        state.log_response_headers = Some(answered);
+        Some((vm, Job::End { context: id }))
+    }
+
+    fn drop_events(&mut self, id: u32) {
+        self.events.retain(|_, event| {
+            !matches!(event, Event::Open(it) | Event::RequestPiece(it) | Event::Response(it)
+                | Event::ResponsePiece(it) | Event::End(it) if *it == id)
+        });
+    }
+
+    /// The client has all it will get; what is left are the last callbacks.
+    pub(crate) fn close(&mut self, id: u32) {
+        self.drop_events(id);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.waits = Waits::Nothing;
+            self.schedule(Duration::ZERO, Event::End(id));
+        }
+    }
+
+    pub(crate) fn client_gone(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.waits == Waits::Nothing {
+            return;
+        }
+        stream.answer.client_gone = true;
+        if let Some(state) = self.world().streams.get_mut(&id) {
+            let flag: u64 = 0x4000;
+            state
+                .properties
+                .insert("response.flags".to_owned(), flag.to_le_bytes().to_vec());
+        }
+        self.close(id);
+    }
+
+    /// The stream is gone for the module too: its answer stays.
+    pub(crate) fn forget_stream(&mut self, id: u32) {
+        let Some(mut stream) = self.streams.remove(&id) else {
+            return;
+        };
+        let mut world = self.world();
+        if let Some(state) = world.streams.remove(&id) {
+            stream.answer.calls = state.tally;
+        }
+        stream.answer.took = Duration::from_nanos(world.now - stream.opened);
+        drop(world);
+        self.drop_events(id);
+        self.answers.insert(id, stream.answer);
+    }
+}

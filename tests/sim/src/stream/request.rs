@@ -1,0 +1,197 @@
+//! A request's way to its host.
+
+use super::{Piece, Waits, end_of};
+use crate::engine::{Engine, Event};
+use crate::headers::Headers;
+use crate::upstream::{Failure, Reply, Seen};
+use crate::vm::Job;
+use crate::world::StreamState;
+use std::time::Duration;
+
+impl Engine {
+    pub(super) fn prepare_open(&mut self, id: u32) -> Option<(usize, Job)> {
+        let worker = self.streams.get(&id)?.request.worker;
+        let vm = self.vm_for_new_stream(worker);
+        let first_cluster = self.clusters.first().map(|(name, _)| name.clone());
+        let now = self.world().now;
+        let stream = self.streams.get_mut(&id)?;
+        stream.opened = now;
+        let Some(vm) = vm else {
+            // The VM is dead and not yet to be loaded again: Envoy answers for it.
+            stream.answer.status = 503;
+            stream.answer.local = true;
+            self.forget_stream(id);
+            return None;
+        };
+        stream.vm = Some(vm);
+        let cluster = stream.request.cluster.clone().or(first_cluster).unwrap_or_default();
+        stream.request.cluster = Some(cluster.clone());
+        let end = stream.request.finished && end_of(&stream.request_pieces);
+        let headers = stream.request.headers.clone();
+        let routed = stream.request.routed;
+        let count = headers.len();
+        let mut state = StreamState {
+            vm,
+            request_headers: Some(headers),
+            ..StreamState::default()
+        };
+        if routed {
+            let mut property = |path: &str, value: &str| {
+                state.properties.insert(path.to_owned(), value.as_bytes().to_vec());
+            };
+            property("xds.cluster_name", &cluster);
+            property("xds.virtual_host_name", "all");
+        }
+        let root = {
+            let mut world = self.world();
+            world.streams.insert(id, state);
+            world.vms[vm].root
+        };
+        Some((
+            vm,
+            Job::RequestHeaders {
+                context: id,
+                root,
+                count,
+                end,
+            },
+        ))
+    }
+
+    pub(super) fn prepare_request_piece(&mut self, id: u32) -> Option<(usize, Job)> {
+        let stream = self.streams.get_mut(&id)?;
+        let vm = stream.vm?;
+        let piece = stream.request_pieces.pop_front()?;
+        let mut world = self.world();
+        let state = world.streams.get_mut(&id)?;
+        let job = match piece {
+            Piece::Body { bytes, end } => {
+                let body = state.request_body.get_or_insert_default();
+                body.extend(bytes);
+                Job::RequestBody {
+                    context: id,
+                    size: body.len(),
+                    end,
+                }
+            }
+            Piece::Trailers(trailers) => {
+                let count = trailers.len();
+                state.request_trailers = Some(trailers);
+                Job::RequestTrailers { context: id, count }
+            }
+        };
+        Some((vm, job))
+    }
+
+    pub(super) fn after_request_headers(&mut self, id: u32, pauses: bool) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if pauses {
+            stream.waits = Waits::RequestHeld;
+        } else {
+            self.send_upstream(id);
+        }
+    }
+
+    /// The module lets the request's headers go: the host is picked, the rest follows.
+    pub(super) fn send_upstream(&mut self, id: u32) {
+        let headers = {
+            let mut world = self.world();
+            let Some(state) = world.streams.get_mut(&id) else {
+                return;
+            };
+            let headers = state.request_headers.take().or(state.passed_on.take());
+            headers.unwrap_or_default()
+        };
+        let pin = headers.get(&self.override_header).map(str::to_owned);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let cluster = stream.request.cluster.clone().unwrap_or_default();
+        let routed = stream.request.routed;
+        stream.sent = headers;
+        stream.waits = Waits::Request;
+        let host = if routed {
+            self.cluster_mut(&cluster)
+                .and_then(|cluster| cluster.pick(pin.as_deref()))
+        } else {
+            None
+        };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.host = host;
+        self.next_request_piece(id);
+    }
+
+    pub(super) fn next_request_piece(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.request_pieces.is_empty() {
+            stream.waits = Waits::Host;
+            self.ask_host(id);
+        } else {
+            self.schedule(Duration::ZERO, Event::RequestPiece(id));
+        }
+    }
+
+    pub(super) fn after_request_piece(&mut self, id: u32, pauses: bool) {
+        let mut world = self.world();
+        let Some(state) = world.streams.get_mut(&id) else {
+            return;
+        };
+        let body = if pauses { None } else { state.request_body.take() };
+        state.request_trailers = None;
+        drop(world);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.sent_body.extend(body.unwrap_or_default());
+        if pauses && stream.request_pieces.is_empty() {
+            stream.waits = Waits::RequestHeld;
+        } else {
+            self.next_request_piece(id);
+        }
+    }
+
+    /// The host gets the request; its response comes when it comes.
+    pub(super) fn ask_host(&mut self, id: u32) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        let (headers, body) = (stream.sent.clone(), stream.sent_body.clone());
+        let head = headers.get(":method") == Some("HEAD");
+        let (host, routed) = (stream.host.clone(), stream.request.routed);
+        let reply = match &host {
+            Some(host) => self.attempt(host, headers, body, false),
+            None if routed => Reply::failure(Failure::NoHost),
+            None => Reply::failure(Failure::NoRoute),
+        };
+        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.answer.tried.extend(host);
+        stream.gap = reply.chunk_gap;
+        stream.response = Some(resolved);
+        self.schedule(reply.after, Event::Response(id));
+    }
+
+    /// One attempt at a host.
+    pub(crate) fn attempt(&mut self, host: &str, mut headers: Headers, body: Vec<u8>, callout: bool) -> Reply {
+        let pin = headers.get(&self.override_header).map(str::to_owned);
+        headers.remove(&self.override_header);
+        let text = |name: &str| headers.get(name).unwrap_or("").to_owned();
+        let seen = Seen {
+            host: host.to_owned(),
+            method: text(":method"),
+            path: text(":path"),
+            headers: headers.clone(),
+            pin,
+            body,
+            callout,
+            at: self.world().now,
+        };
+        self.hosts.entry(host.to_owned()).or_default().answer(seen)
+    }
+}

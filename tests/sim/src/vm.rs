@@ -1,0 +1,328 @@
+//! A VM of the module: a thread of its own, so that all the module keeps per thread is the VM's alone.
+//!
+//! Only one thread runs at a time: the simulator hands a callback over and waits until it is done. Before a host call
+//! the VM can stop and hand back, so that another VM may do something between two calls of the first.
+
+use crate::abi::{Call, module};
+use crate::heap;
+use crate::world::World;
+use std::cell::RefCell;
+use std::panic;
+use std::rc::Rc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// A callback, or a few that always follow one another.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    /// Loads the module and configures it. The answer is whether it took the configuration.
+    Boot {
+        entry: fn(),
+        root: u32,
+        configuration_size: usize,
+    },
+    /// Makes the stream's context and gives it the request's headers.
+    RequestHeaders {
+        context: u32,
+        root: u32,
+        count: usize,
+        end: bool,
+    },
+    RequestBody {
+        context: u32,
+        size: usize,
+        end: bool,
+    },
+    RequestTrailers {
+        context: u32,
+        count: usize,
+    },
+    ResponseHeaders {
+        context: u32,
+        count: usize,
+        end: bool,
+    },
+    ResponseBody {
+        context: u32,
+        size: usize,
+        end: bool,
+    },
+    ResponseTrailers {
+        context: u32,
+        count: usize,
+    },
+    CallResponse {
+        root: u32,
+        token: u32,
+        stream: u32,
+        headers: usize,
+        body: usize,
+        trailers: usize,
+    },
+    Tick {
+        root: u32,
+    },
+    /// The stream is over: log, done, delete.
+    End {
+        context: u32,
+    },
+    /// The root context is over, with the VM.
+    EndRoot {
+        root: u32,
+    },
+}
+
+enum ToVm {
+    Run(Job),
+    Resume,
+}
+
+/// What a VM says when it hands back.
+#[derive(Debug)]
+pub(crate) enum FromVm {
+    /// The callback returned this.
+    Returned(u32),
+    /// It is about to make this host call and waits.
+    At(Call),
+    /// The module panicked: in Envoy the VM would be gone.
+    Trapped(String),
+}
+
+struct Border {
+    world: Arc<Mutex<World>>,
+    vm: usize,
+    to_host: Sender<FromVm>,
+    from_host: Receiver<ToVm>,
+}
+
+thread_local! {
+    static BORDER: RefCell<Option<Rc<Border>>> = const { RefCell::new(None) };
+}
+
+fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The simulator's end of a VM.
+pub(crate) struct Vm {
+    to_vm: Sender<ToVm>,
+    from_vm: Receiver<FromVm>,
+    pub(crate) busy: bool,
+}
+
+impl Vm {
+    /// Starts the thread. Dropping the `Vm` ends it, without another callback.
+    pub(crate) fn spawn(world: Arc<Mutex<World>>, vm: usize) -> Vm {
+        let (to_vm, from_host) = channel();
+        let (to_host, from_vm) = channel();
+        let body = move || {
+            let border = Rc::new(Border {
+                world,
+                vm,
+                to_host,
+                from_host,
+            });
+            BORDER.set(Some(border.clone()));
+            while let Ok(ToVm::Run(job)) = border.from_host.recv() {
+                let returned = run(&border, &job);
+                locked(&border.world).vms[vm].heap = heap::figures();
+                if border.to_host.send(FromVm::Returned(returned)).is_err() {
+                    break;
+                }
+            }
+            BORDER.set(None);
+        };
+        thread::Builder::new()
+            .name(format!("vm {vm}"))
+            .spawn(body)
+            .expect("a thread for the VM");
+        Vm {
+            to_vm,
+            from_vm,
+            busy: false,
+        }
+    }
+
+    /// Starts a callback and runs it to its end, or to a host call before which it is to stop.
+    pub(crate) fn run(&mut self, job: Job) -> FromVm {
+        assert!(!self.busy, "the VM is in the middle of a callback");
+        self.go(ToVm::Run(job))
+    }
+
+    /// Goes on where it stopped.
+    pub(crate) fn resume(&mut self) -> FromVm {
+        assert!(self.busy, "the VM has nothing to go on with");
+        self.go(ToVm::Resume)
+    }
+
+    fn go(&mut self, message: ToVm) -> FromVm {
+        self.to_vm.send(message).expect("the VM's thread is there");
+        let answer = self
+            .from_vm
+            .recv_timeout(Duration::from_secs(60))
+            .expect("the module returns from its callback within a minute");
+        self.busy = matches!(answer, FromVm::At(_));
+        answer
+    }
+}
+
+/// Runs `f` as the host function `call`, out of the module's account, on the world and the calling VM's number.
+///
+/// `None` where no VM's callback is running: the thread ends and the module's leftovers are dropped.
+pub(crate) fn host_call<T>(call: Call, f: impl FnOnce(&mut World, usize) -> T) -> Option<T> {
+    heap::counting(false, || {
+        let border = BORDER.try_with(|border| border.borrow().clone()).ok().flatten()?;
+        let stops = locked(&border.world).vms[border.vm].stop_at & call.bit() != 0;
+        if stops {
+            let handed = border.to_host.send(FromVm::At(call));
+            if handed.is_err() || border.from_host.recv().is_err() {
+                // The test is over while the module was in the middle of something: this thread has no way back.
+                sleep_for_ever();
+            }
+        }
+        let mut world = locked(&border.world);
+        Some(f(&mut world, border.vm))
+    })
+}
+
+fn sleep_for_ever() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+static LOAD: Mutex<()> = Mutex::new(());
+static HOOK: Once = Once::new();
+
+/// Calls the module's entry. The SDK sets a logger and a panic hook for the whole process there, the first time.
+fn load(entry: fn()) {
+    let _one_at_a_time = LOAD.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = (!HOOK.is_completed()).then(panic::take_hook);
+    heap::counting(true, entry);
+    if let Some(before) = before {
+        HOOK.call_once(|| set_trap(before));
+    }
+}
+
+type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Sync + Send + 'static>;
+
+/// A panic in the module ends the VM, as a trap in Envoy does: the thread hands back and never goes on.
+fn set_trap(otherwise: Hook) {
+    panic::set_hook(Box::new(move |info| {
+        if heap::in_module() {
+            heap::counting(false, || {
+                let border = BORDER.try_with(|border| border.borrow().clone());
+                if let Ok(Some(border)) = border {
+                    let _ = border.to_host.send(FromVm::Trapped(info.to_string()));
+                    sleep_for_ever();
+                }
+            });
+        }
+        otherwise(info);
+    }));
+}
+
+fn run(border: &Border, job: &Job) -> u32 {
+    // SAFETY, here and below: the signatures are the SDK's, and the contexts are those the module was told of.
+    let callback = |context: u32, account: u32, f: &dyn Fn() -> u32| {
+        let mut world = locked(&border.world);
+        let vm = &mut world.vms[border.vm];
+        vm.current = context;
+        vm.effective = 0;
+        vm.account = account;
+        vm.calls_in_callback = 0;
+        vm.in_call_response = matches!(job, Job::CallResponse { .. });
+        drop(world);
+        heap::counting(true, f)
+    };
+    match *job {
+        Job::Boot {
+            entry,
+            root,
+            configuration_size,
+        } => {
+            load(entry);
+            callback(root, 0, &|| unsafe {
+                module::proxy_on_context_create(root, 0);
+                0
+            });
+            let started = callback(root, 0, &|| unsafe { module::proxy_on_vm_start(root, 0).into() });
+            if started == 0 {
+                return 0;
+            }
+            locked(&border.world).vms[border.vm].configuring = true;
+            let taken = callback(root, 0, &|| unsafe {
+                module::proxy_on_configure(root, configuration_size).into()
+            });
+            locked(&border.world).vms[border.vm].configuring = false;
+            taken
+        }
+        Job::RequestHeaders {
+            context,
+            root,
+            count,
+            end,
+        } => {
+            callback(context, context, &|| unsafe {
+                module::proxy_on_context_create(context, root);
+                0
+            });
+            callback(context, context, &|| unsafe {
+                module::proxy_on_request_headers(context, count, end)
+            })
+        }
+        Job::RequestBody { context, size, end } => callback(context, context, &|| unsafe {
+            module::proxy_on_request_body(context, size, end)
+        }),
+        Job::RequestTrailers { context, count } => callback(context, context, &|| unsafe {
+            module::proxy_on_request_trailers(context, count)
+        }),
+        Job::ResponseHeaders { context, count, end } => callback(context, context, &|| unsafe {
+            module::proxy_on_response_headers(context, count, end)
+        }),
+        Job::ResponseBody { context, size, end } => callback(context, context, &|| unsafe {
+            module::proxy_on_response_body(context, size, end)
+        }),
+        Job::ResponseTrailers { context, count } => callback(context, context, &|| unsafe {
+            module::proxy_on_response_trailers(context, count)
+        }),
+        Job::CallResponse {
+            root,
+            token,
+            stream,
+            headers,
+            body,
+            trailers,
+        } => callback(root, stream, &|| unsafe {
+            module::proxy_on_http_call_response(root, token, headers, body, trailers);
+            0
+        }),
+        Job::Tick { root } => callback(root, 0, &|| unsafe {
+            module::proxy_on_tick(root);
+            0
+        }),
+        Job::End { context } => {
+            callback(context, context, &|| unsafe {
+                module::proxy_on_log(context);
+                0
+            });
+            if let Some(stream) = locked(&border.world).streams.get_mut(&context) {
+                stream.log_request_headers = None;
+                stream.log_response_headers = None;
+            }
+            end(context, context, &callback)
+        }
+        Job::EndRoot { root } => end(root, 0, &callback),
+    }
+}
+
+fn end(context: u32, account: u32, callback: &dyn Fn(u32, u32, &dyn Fn() -> u32) -> u32) -> u32 {
+    let done = callback(context, account, &|| unsafe { module::proxy_on_done(context).into() });
+    callback(context, account, &|| unsafe {
+        module::proxy_on_delete(context);
+        0
+    });
+    done
+}

@@ -1,0 +1,213 @@
+//! The life of the workers' VMs, their timers, and the calls they send out.
+
+use crate::engine::{Engine, Event};
+use crate::upstream::{Failure, Reply};
+use crate::vm::{Job, Vm};
+use crate::world::{Callout, CalloutAnswer, Deferred, VmState};
+use std::time::Duration;
+
+/// How long Envoy waits before it loads a module again whose VM died.
+const RELOAD_BACK_OFF: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Loads the module into each worker that has none, the first time.
+    pub(crate) fn start(&mut self) -> Result<(), Vec<String>> {
+        if self.started {
+            return Ok(());
+        }
+        self.started = true;
+        self.load_everywhere()
+    }
+
+    fn load_everywhere(&mut self) -> Result<(), Vec<String>> {
+        for worker in 0..self.workers.len() {
+            match self.load_vm() {
+                Some(vm) => self.workers[worker].vm = Some(vm),
+                None => {
+                    let logs = self.world().logs.clone();
+                    return Err(logs.into_iter().map(|line| line.text).collect());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A new VM, configured; `None` where it refuses its configuration.
+    fn load_vm(&mut self) -> Option<usize> {
+        let root = self.next_context();
+        let vm = {
+            let mut world = self.world();
+            world.vms.push(VmState {
+                root,
+                configuration: self.configuration.clone().into_bytes(),
+                ..VmState::default()
+            });
+            world.vms.len() - 1
+        };
+        self.vms.push(Some(Vm::spawn(self.shared_world(), vm)));
+        let configuration_size = self.configuration.len();
+        let entry = self.entry.expect("a module to load");
+        let taken = self.call(
+            vm,
+            Job::Boot {
+                entry,
+                root,
+                configuration_size,
+            },
+        );
+        let deferred = std::mem::take(&mut self.world().vms[vm].deferred);
+        for action in deferred {
+            if let Deferred::Callout(callout) = action {
+                self.send_callout(vm, callout);
+            }
+        }
+        if taken == Some(1) {
+            self.set_timer(vm, false);
+            Some(vm)
+        } else {
+            self.vms[vm] = None;
+            None
+        }
+    }
+
+    /// The worker's VM; where it died long enough ago, a new one.
+    pub(crate) fn vm_for_new_stream(&mut self, worker: usize) -> Option<usize> {
+        let now = self.world().now;
+        let state = &self.workers[worker];
+        if state.vm.is_none() && now >= state.dead_until {
+            let vm = self.load_vm();
+            self.workers[worker].vm = vm;
+        }
+        self.workers[worker].vm
+    }
+
+    /// After each callback: the module may have asked for a timer, or for another one.
+    pub(crate) fn set_timer(&mut self, vm: usize, ticked: bool) {
+        let Some(period) = self.world().vms[vm].tick_period_ms else {
+            return;
+        };
+        let set = self
+            .events
+            .values()
+            .any(|event| matches!(event, Event::Tick(it) if *it == vm));
+        if self.vms[vm].is_some() && (ticked || !set) {
+            self.schedule(Duration::from_millis(period.into()), Event::Tick(vm));
+        }
+    }
+
+    pub(crate) fn trapped(&mut self, vm: usize, message: &str) {
+        self.traps += 1;
+        assert!(
+            self.survives_traps,
+            "the module panicked, which in Envoy ends its VM: {message}"
+        );
+        self.vm_died(vm);
+    }
+
+    pub(crate) fn kill_vm(&mut self, worker: usize) {
+        self.start().expect("the module takes its configuration");
+        if let Some(vm) = self.workers[worker].vm {
+            self.vm_died(vm);
+        }
+    }
+
+    /// The VM is gone: its requests are answered by Envoy, its callouts' answers reach nobody.
+    fn vm_died(&mut self, vm: usize) {
+        self.vms[vm] = None;
+        let now = self.world().now;
+        for worker in &mut self.workers {
+            if worker.vm == Some(vm) {
+                worker.vm = None;
+                worker.dead_until = now + RELOAD_BACK_OFF.as_nanos() as u64;
+            }
+        }
+        let of_this_vm = |event: &Event| matches!(event, Event::Tick(it) | Event::Callout { vm: it, .. } if *it == vm);
+        self.events.retain(|_, event| !of_this_vm(event));
+        let streams = self.streams.iter().filter(|(_, stream)| stream.vm == Some(vm));
+        let streams: Vec<u32> = streams.map(|(id, _)| *id).collect();
+        for id in streams {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                if stream.answer.status == 0 {
+                    stream.answer.status = 503;
+                    stream.answer.local = true;
+                } else {
+                    stream.answer.cut = true;
+                }
+            }
+            self.forget_stream(id);
+        }
+    }
+
+    /// New VMs for new requests; the old ones end when their streams have.
+    pub(crate) fn reconfigure(&mut self, configuration: String) -> Result<(), Vec<String>> {
+        let old: Vec<usize> = self.workers.iter().filter_map(|worker| worker.vm).collect();
+        let before = std::mem::replace(&mut self.configuration, configuration);
+        let vms: Vec<_> = self.workers.iter().map(|worker| worker.vm).collect();
+        self.started = true;
+        if let Err(logs) = self.load_everywhere() {
+            // A bad configuration changes nothing.
+            for (worker, vm) in self.workers.iter_mut().zip(vms) {
+                worker.vm = vm;
+            }
+            self.configuration = before;
+            return Err(logs);
+        }
+        for vm in old {
+            self.end_vm_if_over(vm);
+        }
+        Ok(())
+    }
+
+    /// Ends a VM that no worker gives new requests to and that has none left.
+    pub(crate) fn end_vm_if_over(&mut self, vm: usize) {
+        let in_use = self.workers.iter().any(|worker| worker.vm == Some(vm))
+            || self.streams.values().any(|stream| stream.vm == Some(vm));
+        if in_use || self.vms[vm].is_none() {
+            return;
+        }
+        self.events
+            .retain(|_, event| !matches!(event, Event::Tick(it) | Event::Callout { vm: it, .. } if *it == vm));
+        let root = self.world().vms[vm].root;
+        if self.call(vm, Job::EndRoot { root }).is_some() {
+            self.vms[vm] = None;
+        }
+    }
+
+    /// A callout leaves: like a request of its own, through the cluster's load balancing, to a host.
+    pub(crate) fn send_callout(&mut self, vm: usize, callout: Callout) {
+        let pin = callout.headers.get(&self.override_header).map(str::to_owned);
+        let host = self
+            .cluster_mut(&callout.cluster)
+            .and_then(|cluster| cluster.pick(pin.as_deref()));
+        let mut headers = callout.headers.clone();
+        headers.add("x-envoy-internal", "true");
+        let head = headers.get(":method") == Some("HEAD");
+        if let (Some(stream), Some(host)) = (self.streams.get_mut(&callout.stream), &host) {
+            stream.answer.tried.push(host.clone());
+        }
+        let reply = match &host {
+            Some(host) => self.attempt(host, headers, callout.body.clone(), true),
+            None => Reply::failure(Failure::NoHost),
+        };
+        let timeout = Duration::from_millis(callout.timeout_ms.into());
+        let lasts = reply.after + reply.chunk_gap * reply.body.as_ref().map_or(0, Vec::len) as u32;
+        let times_out = !timeout.is_zero() && lasts > timeout;
+        let reply = if times_out {
+            Reply::failure(Failure::TimedOut)
+        } else {
+            reply
+        };
+        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head);
+        let answer = CalloutAnswer {
+            headers: (!resolved.cut).then_some(resolved.headers),
+            body: if resolved.cut {
+                Vec::new()
+            } else {
+                resolved.pieces.concat()
+            },
+            trailers: resolved.trailers.filter(|_| !resolved.cut),
+        };
+        let delay = if times_out { timeout } else { lasts };
+        self.schedule(delay, Event::Callout { vm, callout, answer });
+    }
+}

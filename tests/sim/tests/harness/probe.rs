@@ -1,0 +1,217 @@
+//! A small filter that shows what the simulator does. The configuration says which part it plays.
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel, Status};
+use std::time::Duration;
+
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(kind: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+}
+
+/// Registers the probe, as a module's entry does.
+pub(crate) fn entry() {
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root { part: String::new() }));
+}
+
+struct Root {
+    part: String,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let bytes = self.get_plugin_configuration().unwrap_or_default();
+        self.part = String::from_utf8(bytes).unwrap();
+        if self.part == "ticks" {
+            self.set_tick_period(Duration::from_millis(250));
+        }
+        log::info!("configured");
+        self.part != "refuse"
+    }
+
+    fn on_tick(&mut self) {
+        log::info!("tick");
+    }
+
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream {
+            part: self.part.clone(),
+            context,
+            body: None,
+        }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Stream {
+    part: String,
+    context: u32,
+    body: Option<Vec<u8>>,
+}
+
+fn map_status(kind: u32) -> u32 {
+    let (mut data, mut size) = (std::ptr::null_mut(), 0);
+    unsafe {
+        let status = proxy_get_header_map_pairs(kind, &mut data, &mut size);
+        if !data.is_null() {
+            drop(Vec::from_raw_parts(data, size, size));
+        }
+        status
+    }
+}
+
+impl Stream {
+    fn say_maps(&self, phase: &str) {
+        if self.part == "maps" {
+            let statuses = [0, 2, 6].map(map_status);
+            log::info!("{phase}: {statuses:?}");
+        }
+    }
+
+    fn call_out(&self) {
+        let headers = vec![
+            (":method", "GET"),
+            (":path", "/again"),
+            (":authority", "x"),
+            ("x-sidestep-host", "b:1"),
+        ];
+        let timeout = Duration::from_secs(5);
+        self.dispatch_http_call("backend", headers, None, vec![], timeout)
+            .unwrap();
+    }
+
+    /// Adds one to a shared number, as often as it takes.
+    fn count(&self) {
+        loop {
+            let (mut data, mut size, mut cas) = (std::ptr::null_mut(), 0, 0);
+            let key = b"number";
+            let status = unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &mut data, &mut size, &mut cas) };
+            let before = match status {
+                0 => {
+                    let bytes = unsafe { Vec::from_raw_parts(data, size, size) };
+                    u64::from_le_bytes(bytes.try_into().unwrap())
+                }
+                _ => 0,
+            };
+            let after = (before + 1).to_le_bytes();
+            // A number that no write has makes "only if there is none": 0 would overwrite what came meanwhile.
+            let cas = if status == 0 { cas } else { u32::MAX };
+            match hostcalls::set_shared_data("number", Some(&after), Some(cas)) {
+                Ok(()) => return,
+                Err(Status::CasMismatch) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+impl Context for Stream {
+    fn on_http_call_response(&mut self, _token: u32, headers: usize, size: usize, _trailers: usize) {
+        self.say_maps("callout");
+        if headers == 0 {
+            log::info!(
+                "callout with no headers, body {:?}",
+                self.get_http_call_response_body(0, size)
+            );
+            self.resume_http_response();
+            return;
+        }
+        let status = self.get_http_call_response_header(":status").unwrap();
+        let body = self.get_http_call_response_body(0, size).unwrap_or_default();
+        if self.part == "local" {
+            let status = status.parse().unwrap();
+            self.send_http_response(status, vec![("x-by", "filter")], Some(&body));
+            return;
+        }
+        self.set_http_response_header(":status", Some(&status));
+        self.set_http_response_header("content-length", Some(&body.len().to_string()));
+        self.body = Some(body);
+        self.resume_http_response();
+    }
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, _end: bool) -> Action {
+        self.say_maps("request headers");
+        match self.part.as_str() {
+            "trap" if self.get_http_request_header("trap").is_some() => panic!("as asked"),
+            "leak" => std::mem::forget(vec![0u8; 100]),
+            "answer" => {
+                self.send_http_response(418, vec![], Some(b"teapot"));
+                return Action::Pause;
+            }
+            "effective" => {
+                for context in [self.context, 77] {
+                    log::info!("{:?}", hostcalls::set_effective_context(context));
+                }
+            }
+            _ => {}
+        }
+        Action::Continue
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        self.say_maps("request body");
+        if self.part == "bodies" {
+            log::info!("request body {size} {end}");
+            self.set_http_request_body(0, 0, b"<");
+            self.set_http_request_body(size + 1, 0, b">");
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
+        self.say_maps("response headers");
+        let status = self.get_http_response_header(":status");
+        match self.part.as_str() {
+            "replace" | "local" | "maps" if status.as_deref() == Some("503") => {
+                self.call_out();
+                return Action::Pause;
+            }
+            "count" => self.count(),
+            "bodies" => log::info!("response end {end}"),
+            "properties" => {
+                let flags = self.get_property(vec!["response", "flags"]);
+                let address = self.get_property(vec!["upstream", "address"]);
+                let address = address.map(|bytes| String::from_utf8(bytes).unwrap());
+                let path = self.get_property(vec!["request", "path"]);
+                log::info!("{flags:?} {address:?} {path:?}");
+            }
+            _ => {}
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
+        self.say_maps("response body");
+        if self.part == "bodies" {
+            log::info!("response body {size} {end}");
+            if !end {
+                return Action::Pause;
+            }
+        }
+        if self.part == "replace"
+            && let Some(body) = self.body.take()
+        {
+            self.set_http_response_body(0, size, &body);
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        self.say_maps("log");
+    }
+}
