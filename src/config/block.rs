@@ -3,15 +3,14 @@
 //! A cluster's block falls back, field by field, on the block of the same name at the top. That one is read first, so
 //! what is found wrong while a cluster is read stands in the cluster's own block.
 
-use super::ConfigError;
-use super::error::Path;
+use super::error::{BoxedError, Path};
 use super::json::{Fields, Json, show, show_text};
 use super::names::one_of;
 use crate::model::{Percent, format_duration, parse_duration};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+type Result<T> = std::result::Result<T, BoxedError>;
 
 /// An object that is being read.
 pub(super) struct Block<'a> {
@@ -112,7 +111,7 @@ impl<'a> Block<'a> {
 
     /// The error of two fields that contradict each other. It blames the first that stands in this very block: what
     /// this block only inherits does not contradict itself.
-    pub(super) fn contradiction(&self, blame: [(&str, String); 2]) -> ConfigError {
+    pub(super) fn contradiction(&self, blame: [(&str, String); 2]) -> BoxedError {
         for (name, expected) in &blame {
             if let Some(field) = self.own(name) {
                 return field.refuse(expected);
@@ -182,7 +181,7 @@ impl<'a> Field<'a> {
     }
 
     /// The error of a value that is not what is expected.
-    pub(super) fn refuse(&self, expected: impl Into<String>) -> ConfigError {
+    pub(super) fn refuse(&self, expected: impl Into<String>) -> BoxedError {
         let mut expected = expected.into();
         if *self.value == Json::Null && self.path.is_field() {
             expected.push_str(" (or no such field, for its default)");

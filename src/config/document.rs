@@ -1,7 +1,6 @@
 //! From bytes to JSON, with an error that helps whoever pasted something else.
 
-use super::ConfigError;
-use super::error::Path;
+use super::error::{BoxedError, Path};
 use super::json::{Json, show_text};
 use super::wire;
 
@@ -9,7 +8,7 @@ use super::wire;
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// Reads the whole configuration; no bytes or only white space are an empty object.
-pub(super) fn read(bytes: &[u8]) -> Result<Json, ConfigError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Json, BoxedError> {
     if bytes.len() > MAX_BYTES {
         return Err(Path::top().error(format!("{} bytes", bytes.len()), format!("at most {MAX_BYTES} bytes")));
     }
@@ -25,7 +24,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Json, ConfigError> {
     serde_json::from_str(text).or_else(|e| wire::read_struct(bytes).ok_or_else(|| explain(text, &e)))
 }
 
-fn explain(text: &str, error: &serde_json::Error) -> ConfigError {
+fn explain(text: &str, error: &serde_json::Error) -> BoxedError {
     let line = text
         .lines()
         .nth(error.line().saturating_sub(1))
@@ -50,7 +49,7 @@ fn explain(text: &str, error: &serde_json::Error) -> ConfigError {
     }
 }
 
-fn refuse(found: String, hint: &str) -> ConfigError {
+fn refuse(found: String, hint: &str) -> BoxedError {
     Path::top().error(
         found,
         format!("one object of JSON, such as {{\"retry\": {{\"num_retries\": 1}}}}{hint}"),

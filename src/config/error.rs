@@ -15,6 +15,9 @@ pub struct ConfigError {
     pub expected: String,
 }
 
+/// The error on its way out of the readers: one word, so that passing it on costs no code at each step.
+pub(super) type BoxedError = Box<ConfigError>;
+
 /// Where a value stands, as a person would look for it: `clusters.backend.hosts[2]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Path(String);
@@ -50,12 +53,12 @@ impl Path {
     }
 
     /// The error of this place.
-    pub(super) fn error(&self, found: impl Into<String>, expected: impl Into<String>) -> ConfigError {
-        ConfigError {
+    pub(super) fn error(&self, found: impl Into<String>, expected: impl Into<String>) -> BoxedError {
+        Box::new(ConfigError {
             path: self.to_string(),
             found: found.into(),
             expected: expected.into(),
-        }
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! The plugin's configuration: what people write (JSON) becomes what the rest of the crate may rely on.
 //!
-//! The steps, each a module: `document` turns bytes into JSON (`json`, by serde), `block` reads an object of it field
-//! by field and lets a cluster's block fall back on the global one, `parse` knows every field with its range and its
-//! default. [`Config`] is validated and complete: no reader of it needs to check or to default anything. A
-//! configuration with any error is refused whole, by one [`ConfigError`] that names the field.
+//! The steps, each a module: `document` turns bytes into a tree of JSON (`json`, by serde; or `wire`, for Envoy hands
+//! over a `Struct` in protobuf's form), `block` reads an object of it field by field and lets a cluster's block fall
+//! back on the global one, and `parse` knows every field with its range, its default and the rules between fields
+//! (`values` and `retry_on` know the values that have rules of their own). [`Config`] is validated and complete: no
+//! reader of it needs to check or to default anything. A configuration with any error is refused whole, by one
+//! [`ConfigError`] that names the field.
 
 mod block;
 mod document;
@@ -181,7 +183,7 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong: where, what was found, and what would be right.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigError> {
-        parse::parse(bytes)
+        parse::parse(bytes).map_err(|error| *error)
     }
 
     /// The policy of the cluster called `name`: its own if it has one, else the global one.

@@ -1,9 +1,9 @@
 //! The shape of the configuration: every field with its range and its default, and the rules between fields.
 
 use super::block::{Block, Field};
-use super::error::Path;
+use super::error::{BoxedError, Path};
 use super::retry_on::STATUS_CODES;
-use super::{ClusterPolicy, Config, ConfigError, OutlierDetection, Picking, RetryOn, RetryPolicy};
+use super::{ClusterPolicy, Config, OutlierDetection, Picking, RetryOn, RetryPolicy};
 use super::{document, values};
 use crate::model::format_duration;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+type Result<T> = std::result::Result<T, BoxedError>;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,10 +1,10 @@
 //! The names of Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`, and what becomes of them here.
 
+use super::RetryOn;
 use super::block::Field;
-use super::error::Path;
+use super::error::{BoxedError, Path};
 use super::json::show_text;
 use super::names::one_of;
-use super::{ConfigError, RetryOn};
 
 /// The flag of a name.
 type Flag = fn(&mut RetryOn) -> &mut bool;
@@ -46,7 +46,7 @@ const GRPC: &str = "it is a gRPC status, and gRPC requests are not retried";
 
 impl RetryOn {
     /// Reads a list of names, or Envoy's form of it: one text with commas in between.
-    pub(super) fn read(field: &Field<'_>) -> Result<Self, ConfigError> {
+    pub(super) fn read(field: &Field<'_>) -> Result<Self, BoxedError> {
         let mut conditions = Self::default();
         if let Some(text) = field.as_text() {
             // Like Envoy, this overlooks what is empty between two commas.
@@ -64,7 +64,7 @@ impl RetryOn {
         Ok(conditions)
     }
 
-    fn set(&mut self, name: &str, path: &Path) -> Result<(), ConfigError> {
+    fn set(&mut self, name: &str, path: &Path) -> Result<(), BoxedError> {
         if let Some((_, condition)) = NAMES.iter().find(|(known, _)| *known == name) {
             *condition(self) = true;
             return Ok(());

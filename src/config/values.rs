@@ -1,11 +1,11 @@
 //! Values that have rules of their own: a header's name, hosts, statuses.
 
-use super::ConfigError;
 use super::block::Field;
+use super::error::BoxedError;
 use crate::model::HostAddr;
 use std::collections::HashSet;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+type Result<T> = std::result::Result<T, BoxedError>;
 
 /// Headers with a meaning that the override header would destroy: the filter removes a client's own, and sets another.
 const RESERVED: [&str; 24] = [
@@ -106,9 +106,10 @@ pub(super) fn status_codes(field: &Field<'_>) -> Result<Vec<u16>> {
         .ok_or_else(|| field.refuse("a list of statuses, such as [409, 503]"))?;
     let mut codes = Vec::new();
     for item in items {
-        codes.push(item.integer(100..=599)? as u16);
+        let code = item.integer(100..=599)? as u16;
+        if let Err(place) = codes.binary_search(&code) {
+            codes.insert(place, code);
+        }
     }
-    codes.sort_unstable();
-    codes.dedup();
     Ok(codes)
 }
