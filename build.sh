@@ -171,8 +171,8 @@ build_module() {
   prepare_wasm_target
   say "building ${output#"$root/"}"
   # The same bytes wherever it is built: no path of this machine gets into the panic messages.
-  local remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/sidestep"
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$remap \
+  local remap=--remap-path-prefix
+  CARGO_ENCODED_RUSTFLAGS="$remap=${CARGO_HOME:-$HOME/.cargo}=/cargo"$'\x1f'"$remap=$root=/sidestep" \
     cargo build --release -p sidestep --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" "$@" ||
     die 'the module does not build: see above'
   local built=$target_dir/$WASM_TARGET/release/sidestep.wasm
