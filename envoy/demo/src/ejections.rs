@@ -24,7 +24,7 @@ impl Ejection {
 /// What a line of the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// A host was taken out, for this reason.
+    /// A host was taken out, by this detector.
     Ejected(SocketAddr, Ejection, String),
     /// A host gets traffic again.
     Back(SocketAddr, Duration),
@@ -40,11 +40,11 @@ impl News {
             let (_, rest) = rest.split_once(" for ")?;
             let (lasts, why) = rest.split_once(": ")?;
             let lasts = parse_duration(lasts).ok()?;
-            let why = why.split(" (ejection").next().unwrap_or(why);
+            let (detector, _) = why.split_once(' ')?;
             return Some(Self::Ejected(
                 host.parse().ok()?,
                 Ejection { at, lasts },
-                why.to_owned(),
+                detector.to_owned(),
             ));
         }
         let (_, rest) = line.split_once("host ")?;
@@ -66,11 +66,11 @@ mod tests {
     fn an_ejection_is_read_from_the_log() {
         let line = "1.5 warning wasm log sidestep: ejected host 127.0.0.1:8102 of cluster backend for 1.500s: \
                     consecutive_5xx reached 5 (ejection 3)";
-        let Some(News::Ejected(of, ejection, why)) = News::read(line, &Clock::start()) else {
+        let Some(News::Ejected(of, ejection, detector)) = News::read(line, &Clock::start()) else {
             panic!("{line}");
         };
         assert_eq!((of, ejection.lasts), (host(), Duration::from_millis(1500)));
-        assert_eq!(why, "consecutive_5xx reached 5");
+        assert_eq!(detector, "consecutive_5xx");
     }
 
     #[test]

@@ -89,8 +89,9 @@ async fn demo() -> Result<bool, RunError> {
     let mut interrupted = std::pin::pin!(interrupted()?);
     writeln!(
         io::stdout(),
-        "One Envoy with two workers, three servers, the same traffic with sidestep and without. The configuration is\n\
-         envoy/envoy.yaml, with base_ejection_time {BASE_EJECTION_TIME} instead of {SAMPLE_EJECTION_TIME}, \
+        "One Envoy with two workers before three servers; the same traffic twice, with\n\
+         sidestep and without. The configuration is envoy/envoy.yaml, with\n\
+         base_ejection_time {BASE_EJECTION_TIME} instead of {SAMPLE_EJECTION_TIME} \
          to fit into a minute. Starting Envoy ...\n"
     )?;
     let mut stage = tokio::select! {
@@ -103,15 +104,16 @@ async fn demo() -> Result<bool, RunError> {
         outcome = stage.play(&mut story, &mut show) => outcome.map(|()| true),
         () = &mut interrupted => Ok(false),
     };
-    // Envoy may be gone: then what is known already is all.
+    // Interrupted, it has not been ended yet; and where Envoy is gone, what is known already is all.
+    let _ = tokio::time::timeout(PATIENCE, story.traffic.end()).await;
     let _ = tokio::time::timeout(PATIENCE, stage.look(&mut story)).await;
-    show.end(&story)?;
     drop(stage);
+    show.end(&story)?;
     let heading = match outcome {
         Ok(true) => "Summary",
-        _ => "Summary of what was seen before it was cut short",
+        _ => "Summary of what there was before it was cut short",
     };
-    writeln!(io::stdout(), "\n{heading}: {}", summary::summary(&story))?;
+    writeln!(io::stdout(), "\n{heading}\n{}", summary::summary(&story))?;
     outcome
 }
 

@@ -24,9 +24,10 @@ pub(crate) fn picture(story: &Story, rows: usize) -> Vec<Line> {
     {
         let tally = story.traffic.tally();
         lines.extend(errors_by_phase(story, &tally));
-        lines.push(saved(story));
+        lines.push(saved(story, &tally));
         lines.push(Line::new());
-        lines.extend(Side::ALL.map(|side| second_by_second(side, &tally)));
+        let whole_seconds = usize::try_from(story.clock.now().as_secs()).unwrap_or_default();
+        lines.extend(Side::ALL.map(|side| second_by_second(side, &tally, whole_seconds)));
     }
     lines.push(Line::new());
     let events = story.events();
@@ -36,13 +37,12 @@ pub(crate) fn picture(story: &Story, rows: usize) -> Vec<Line> {
 }
 
 fn title(story: &Story) -> Line {
+    let configuration =
+        format!("   envoy/envoy.yaml, base_ejection_time {BASE_EJECTION_TIME} instead of {SAMPLE_EJECTION_TIME}");
     Line::new()
-        .and(Style::Bold, " sidestep demo ")
-        .and(
-            Style::Dim,
-            format!("  envoy/envoy.yaml, base_ejection_time {BASE_EJECTION_TIME} instead of {SAMPLE_EJECTION_TIME}"),
-        )
-        .plain(format!("{:>5} s", story.clock.now().as_secs()))
+        .and(Style::Bold, " sidestep")
+        .and(Style::Dim, format!("{configuration:<60}"))
+        .plain(format!("{:>3} of 42 s", story.clock.now().as_secs()))
 }
 
 /// All phases, with the one that is on.
@@ -70,8 +70,12 @@ fn caption(story: &Story) -> Line {
 fn hosts(story: &Story) -> Vec<Line> {
     let mut lines = vec![
         Line::new()
-            .and(Style::Bold, format!(" {:<19}{:<46}", "", "WITH SIDESTEP"))
-            .and(Style::Bold, "WITHOUT"),
+            .plain(format!("{:<20}", ""))
+            .and(Style::Dim, "── ")
+            .and(Style::Bold, "with sidestep")
+            .and(Style::Dim, format!(" {:─<26}   ── ", ""))
+            .and(Style::Bold, "without")
+            .and(Style::Dim, " ──"),
         Line::new().and(
             Style::Dim,
             format!(
@@ -142,24 +146,37 @@ fn errors_by_phase(story: &Story, tally: &Tally) -> Vec<Line> {
     lines
 }
 
-fn saved(story: &Story) -> Line {
-    let saved = story.counts().saved;
-    Line::new()
-        .plain(" requests that a retry on another host saved from failing: ")
-        .and(if saved > 0 { Style::Good } else { Style::Plain }, saved.to_string())
+fn saved(story: &Story, tally: &Tally) -> Line {
+    let (saved, with) = (story.counts().saved, tally.total(Side::With));
+    let line = Line::new()
+        .plain(" saved by retries: ")
+        .and(if saved > 0 { Style::Good } else { Style::Plain }, saved.to_string());
+    if with.errors == 0 {
+        return line;
+    }
+    // Nobody should have to wonder.
+    let posts = format!(
+        "   errors that were POSTs, never repeated: {} of {}",
+        with.post_errors, with.errors
+    );
+    line.and(Style::Dim, posts)
 }
 
 /// A character for each second: how many of its requests failed.
-fn second_by_second(side: Side, tally: &Tally) -> Line {
-    let mut line = Line::new().and(Style::Bold, format!(" {:<LABEL$}", label(side)));
-    for (requests, errors) in tally.seconds(side) {
+fn second_by_second(side: Side, tally: &Tally, whole: usize) -> Line {
+    let label = match side {
+        Side::With => "errors with",
+        Side::Without => "errors without",
+    };
+    let mut line = Line::new().and(Style::Bold, format!(" {label:<LABEL$}"));
+    for (requests, errors) in tally.seconds(side).iter().take(whole) {
         line = if *errors == 0 {
             line.and(Style::Good, "·")
         } else {
-            line.and(Style::Bad, bar(percent(*errors, *requests)))
+            line.and(Style::Bad, bar(percent(*errors, *requests)).to_string())
         };
     }
-    line.and(Style::Dim, "  errors by second")
+    line
 }
 
 fn bar(percent: f64) -> char {

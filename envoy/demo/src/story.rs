@@ -106,9 +106,9 @@ impl Story {
     /// A line of Envoy's log.
     pub(crate) fn logged(&mut self, line: &str) {
         let (at, text, kind) = match News::read(line, &self.clock) {
-            Some(News::Ejected(address, ejection, why)) => {
+            Some(News::Ejected(address, ejection, detector)) => {
                 let Some(host) = self.number(address) else { return };
-                let text = self.ejection_text(host, &ejection, &why);
+                let text = self.ejection_text(host, &ejection, &detector);
                 self.ejections[host].push(ejection);
                 (ejection.at, text, EventKind::Ejected)
             }
@@ -122,8 +122,9 @@ impl Story {
         self.events.push(Event { at, text, kind });
     }
 
-    fn ejection_text(&self, host: usize, ejection: &Ejection, why: &str) -> String {
-        let mut text = format!("host {} is EJECTED for {} s: {why}", host + 1, ejection.lasts.as_secs());
+    fn ejection_text(&self, host: usize, ejection: &Ejection, detector: &str) -> String {
+        let lasts = ejection.lasts.as_secs();
+        let mut text = format!("host {} EJECTED for {lasts} s by {detector}", host + 1);
         let broke = self
             .broke_at()
             .filter(|_| self.ejections[host].is_empty() && host == VICTIM);

@@ -10,10 +10,8 @@ use std::time::Duration;
 pub(crate) fn summary(story: &Story) -> String {
     let tally = story.traffic.tally();
     let host = VICTIM + 1;
-    let mut out = format!(
-        "{RATE} requests a second on each side, for {} s; each {POST_EVERY}th is a POST, which is never repeated\n\n",
-        story.clock.now().as_secs(),
-    );
+    let mut out =
+        format!("{RATE} requests/s on each side; each {POST_EVERY}th is a POST, which is never repeated\n\n",);
     let headings: Vec<_> = Phase::ALL.iter().map(|phase| phase.label().to_owned()).collect();
     row(&mut out, "", headings, "in all".to_owned());
     for side in Side::ALL {
@@ -26,11 +24,11 @@ pub(crate) fn summary(story: &Story) -> String {
         if side == Side::With {
             counted(&mut out, story, "  saved by a retry", |counts| counts.saved);
         }
-        counted(&mut out, story, &format!("  failed tries at host {host}"), |counts| {
+        counted(&mut out, story, &format!("  failed at host {host}"), |counts| {
             counts.attempts(side, VICTIM).failed
         });
         if side == Side::With {
-            ejections(&mut out, story, &format!("  ejections of host {host}"));
+            ejections(&mut out, story, "  ejections");
         }
     }
     out.push('\n');
@@ -42,7 +40,11 @@ pub(crate) fn summary(story: &Story) -> String {
 pub(crate) fn errors(outcomes: &Outcomes) -> String {
     match outcomes.errors {
         0 => "0".to_owned(),
-        errors => format!("{errors} {:.1}%", outcomes.error_percent()),
+        errors => {
+            let percent = outcomes.error_percent();
+            let digits = if percent < 0.1 { 2 } else { 1 };
+            format!("{errors} {percent:.digits$}%")
+        }
     }
 }
 
@@ -61,7 +63,7 @@ fn requests(out: &mut String, story: &Story, tally: &Tally, side: Side) {
     };
     let count: fn(&Outcomes) -> String = |outcomes| outcomes.requests.to_string();
     row(out, "  requests", by_phase(count), count(&total));
-    row(out, "  failed for the user", by_phase(errors), errors(&total));
+    row(out, "  failed for users", by_phase(errors), errors(&total));
 }
 
 fn counted(out: &mut String, story: &Story, label: &str, of: impl Fn(&crate::counts::Counts) -> u64) {
@@ -87,9 +89,9 @@ fn ejections(out: &mut String, story: &Story, label: &str) {
 }
 
 fn row(out: &mut String, label: &str, cells: Vec<String>, total: String) {
-    let _ = write!(out, "{label:<24}");
+    let _ = write!(out, "{label:<19}");
     for cell in cells.into_iter().chain([total]) {
-        let _ = write!(out, "{cell:>11}");
+        let _ = write!(out, "{cell:>12}");
     }
     out.push('\n');
 }
@@ -119,14 +121,14 @@ fn remarks(out: &mut String, story: &Story, tally: &Tally) {
     if with.errors > 0 {
         let _ = writeln!(
             out,
-            "Of the {} that failed with sidestep, {} were POSTs.",
-            with.errors, with.post_errors,
+            "POSTs among the requests that failed with sidestep: {} of {}.",
+            with.post_errors, with.errors,
         );
     }
     let without = tally.total(Side::Without);
     let _ = writeln!(
         out,
-        "Time to the answer, median and 99th percentile: with sidestep {} and {}, without {} and {}.",
+        "Answered in (median / 99 %): with sidestep {} / {} ms, without {} / {} ms.",
         millis(with.latency(0.5)),
         millis(with.latency(0.99)),
         millis(without.latency(0.5)),
@@ -142,5 +144,5 @@ fn remarks(out: &mut String, story: &Story, tally: &Tally) {
 }
 
 fn millis(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+    format!("{:.1}", time.as_secs_f64() * 1000.0)
 }
