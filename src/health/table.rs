@@ -73,10 +73,22 @@ pub struct Change {
 
 impl ClusterTable {
     /// A table of these hosts; of hosts with the same address the first stays.
-    pub fn from_hosts(mut hosts: Vec<HostHealth>) -> Self {
-        hosts.sort_by_key(|host| host.addr);
-        hosts.dedup_by_key(|host| host.addr);
-        Self { hosts }
+    pub fn from_hosts(hosts: Vec<HostHealth>) -> Self {
+        // Records are sorted, so each host goes to the end. No sort: its code would be 8 kB of the module.
+        let mut table = Self {
+            hosts: Vec::with_capacity(hosts.len()),
+        };
+        for host in hosts {
+            match table.hosts.last() {
+                Some(last) if last.addr >= host.addr => {
+                    if let Err(position) = table.search(host.addr) {
+                        table.hosts.insert(position, host);
+                    }
+                }
+                _ => table.hosts.push(host),
+            }
+        }
+        table
     }
 
     /// The hosts, sorted by address.
@@ -86,7 +98,12 @@ impl ClusterTable {
 
     /// Where `addr` stands in [`Self::hosts`].
     pub fn position(&self, addr: HostAddr) -> Option<usize> {
-        self.hosts.binary_search_by_key(&addr, |host| host.addr).ok()
+        self.search(addr).ok()
+    }
+
+    /// Where `addr` stands, or where it would have to.
+    fn search(&self, addr: HostAddr) -> Result<usize, usize> {
+        self.hosts.binary_search_by_key(&addr, |host| host.addr)
     }
 
     /// What is known of `addr`.
@@ -250,7 +267,7 @@ impl ClusterTable {
     }
 
     fn insert(&mut self, addr: HostAddr, seen: Timestamp) {
-        if let Err(position) = self.hosts.binary_search_by_key(&addr, |host| host.addr) {
+        if let Err(position) = self.search(addr) {
             self.hosts.insert(position, HostHealth::new(addr, seen));
         }
     }

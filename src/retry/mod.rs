@@ -1,7 +1,7 @@
 //! Which failed requests get another attempt, and which answer the client gets in the end.
 //!
 //! [`screen`] decides in the request phase whether a request may ever be repeated, so that only such requests are
-//! copied ([`Keep`]). [`decide`] decides about one failed attempt. [`Delivery`] says how an answer takes the place
+//! copied ([`Keep`]). [`decide()`] decides about one failed attempt. [`Delivery`] says how an answer takes the place
 //! of another.
 
 mod copy;

@@ -2,7 +2,7 @@
 //! the shared records, finds hosts, records outcomes, counts.
 //!
 //! Each Envoy worker thread runs its own VM with one `Worker`. What must be one for all of them lives in shared
-//! data: see [`shared`].
+//! data, under the keys that `worker::shared` lists.
 
 mod report;
 mod shared;
