@@ -120,6 +120,8 @@ pub struct Answer {
     pub local: bool,
     /// What the module said of its local response, for the access log.
     pub details: String,
+    /// It answers HEAD: no body, whatever its headers say.
+    pub head: bool,
     /// The connection broke before its end.
     pub cut: bool,
     /// The client hung up first.

@@ -185,6 +185,11 @@ impl Sim {
         self.cluster_mut(cluster).hosts.retain(|name| name != host);
     }
 
+    /// Envoy's own load balancing picks this host from now on, or all in turn again. Pins go before it.
+    pub fn steer(&mut self, cluster: &str, host: Option<&str>) {
+        self.cluster_mut(cluster).steered = host.map(str::to_owned);
+    }
+
     /// Whether the cluster has the override policy. Without it pins do nothing.
     pub fn honours_pins(&mut self, cluster: &str, honours: bool) {
         self.cluster_mut(cluster).honours_pins = honours;

@@ -119,6 +119,11 @@ impl Reply {
         }
     }
 
+    /// Its status.
+    pub fn status_code(&self) -> u16 {
+        self.status
+    }
+
     /// With this body and its length.
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Reply {
         self.body = Some(vec![body.as_ref().to_vec()]);
@@ -303,6 +308,8 @@ impl HostHandle<'_> {
 pub(crate) struct Cluster {
     pub(crate) hosts: Vec<String>,
     pub(crate) honours_pins: bool,
+    /// Where everything goes that no pin names.
+    pub(crate) steered: Option<String>,
     turn: usize,
 }
 
@@ -311,6 +318,7 @@ impl Cluster {
         Cluster {
             hosts,
             honours_pins: true,
+            steered: None,
             turn: 0,
         }
     }
@@ -324,8 +332,8 @@ impl Cluster {
                 return Some(host.to_owned());
             }
         }
-        if self.hosts.is_empty() {
-            return None;
+        if self.hosts.is_empty() || self.steered.is_some() {
+            return self.steered.clone();
         }
         let host = self.hosts[self.turn % self.hosts.len()].clone();
         self.turn += 1;

@@ -318,7 +318,10 @@ fn run(border: &Border, job: &Job) -> u32 {
     }
 }
 
-fn end(context: u32, account: u32, callback: &dyn Fn(u32, u32, &dyn Fn() -> u32) -> u32) -> u32 {
+/// Runs a callback on a context and an account.
+type Callback<'a> = dyn Fn(u32, u32, &dyn Fn() -> u32) -> u32 + 'a;
+
+fn end(context: u32, account: u32, callback: &Callback<'_>) -> u32 {
     let done = callback(context, account, &|| unsafe { module::proxy_on_done(context).into() });
     callback(context, account, &|| unsafe {
         module::proxy_on_delete(context);

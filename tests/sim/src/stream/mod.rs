@@ -82,12 +82,16 @@ impl Engine {
         self.start().expect("the module takes its configuration");
         let id = self.next_context();
         let request_pieces = pieces(request.chunks.clone(), request.trailers.clone(), request.finished);
+        let answer = Answer {
+            head: request.method() == "HEAD",
+            ..Answer::default()
+        };
         let stream = Stream {
             request_pieces,
             request,
             vm: None,
             waits: Waits::Request,
-            answer: Answer::default(),
+            answer,
             opened: self.world().now,
             sent: Headers::default(),
             sent_body: Vec::new(),

@@ -1,5 +1,8 @@
 //! A small filter that shows what the simulator does. The configuration says which part it plays.
 
+// The SDK's wrappers panic on errors, which is fine here: a panic fails the test.
+#![allow(clippy::disallowed_methods)]
+
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, Status};
