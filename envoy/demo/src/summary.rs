@@ -134,6 +134,8 @@ fn remarks(out: &mut String, story: &Story, tally: &Tally) {
         millis(without.latency(0.5)),
         millis(without.latency(0.99)),
     );
+    // A column that does not add up is not to be wondered at.
+    out.push_str("The filter reports once a second what it saved: that may be in the next phase.\n");
     if story.counts().internal_errors > 0 {
         let _ = writeln!(
             out,
