@@ -22,7 +22,7 @@ impl Stream {
             return Flow::Continue;
         };
         let Some((cluster, host)) = attempted(worker) else {
-            worker.count(Metric::AttemptsIgnored);
+            worker.count_attempt(Outcome::Ignored);
             return Flow::Continue;
         };
         let policy = worker.policy(&cluster);

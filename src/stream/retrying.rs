@@ -118,7 +118,7 @@ impl Stream {
             );
             Reading::unreadable()
         });
-        self.record_retry(worker, &retrying, reading.outcome);
+        Self::record_retry(worker, &retrying, reading.outcome);
         if reading.standing == Standing::Good
             && let Some(answered) = reading.answered
         {
@@ -165,12 +165,12 @@ impl Stream {
     }
 
     /// Records what a retry says about the host that it was sent to. Nothing can tell which host answered a
-    /// callout, so it counts only where pins have been seen to be followed.
-    fn record_retry<H: Host>(&self, worker: &mut Worker<H>, retrying: &Retrying, outcome: Outcome) {
-        let outcome = match worker.pin_support(&retrying.cluster) {
-            PinSupport::Followed => outcome,
-            PinSupport::Unknown | PinSupport::Ignored => Outcome::Ignored,
-        };
+    /// callout, so it is held against a host only where pins have been seen to be followed.
+    fn record_retry<H: Host>(worker: &mut Worker<H>, retrying: &Retrying, outcome: Outcome) {
+        if worker.pin_support(&retrying.cluster) != PinSupport::Followed {
+            worker.count_attempt(outcome);
+            return;
+        }
         worker.record(
             &retrying.cluster,
             &Attempt {

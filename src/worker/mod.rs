@@ -120,6 +120,11 @@ impl<H: Host> Worker<H> {
         self.report.error(cause, why, self.clock);
     }
 
+    /// Counts an attempt by its outcome.
+    pub fn count_attempt(&mut self, outcome: Outcome) {
+        self.count(outcome_metric(outcome));
+    }
+
     /// An attribute of the current stream; a host that fails to give it is counted.
     pub fn attribute(&mut self, attribute: Attribute) -> Option<Vec<u8>> {
         match self.host.attribute(attribute) {
@@ -236,7 +241,7 @@ impl<H: Host> Worker<H> {
     /// across workers. A success at a host without failures on record, which is nearly every attempt, ends here
     /// with one read of shared data.
     pub fn record(&mut self, cluster: &str, attempt: &Attempt) {
-        self.count(outcome_metric(attempt.outcome));
+        self.count_attempt(attempt.outcome);
         if attempt.outcome == Outcome::Ignored {
             return;
         }
