@@ -8,7 +8,7 @@ use crate::sim::Sim;
 use crate::stream::{Stream, Waits};
 use crate::upstream::{Cluster, Host};
 use crate::vm::{FromVm, Job, Vm};
-use crate::world::{Callout, CalloutAnswer, World};
+use crate::world::{Callout, CalloutAnswer, ROOT, World};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,6 +97,7 @@ impl Engine {
             entry: Some(entry),
             override_header: "x-sidestep-host".to_owned(),
             workers: vec![Worker::default()],
+            last_context: ROOT,
             ..Engine::default()
         };
         engine.world().now = EPOCH;

@@ -5,7 +5,7 @@
 
 use crate::abi::{Call, module};
 use crate::heap;
-use crate::world::World;
+use crate::world::{ROOT, World};
 use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
@@ -20,13 +20,11 @@ pub(crate) enum Job {
     /// Loads the module and configures it. The answer is whether it took the configuration.
     Boot {
         entry: fn(),
-        root: u32,
         configuration_size: usize,
     },
     /// Makes the stream's context and gives it the request's headers.
     RequestHeaders {
         context: u32,
-        root: u32,
         count: usize,
         end: bool,
     },
@@ -54,24 +52,19 @@ pub(crate) enum Job {
         count: usize,
     },
     CallResponse {
-        root: u32,
         token: u32,
         stream: u32,
         headers: usize,
         body: usize,
         trailers: usize,
     },
-    Tick {
-        root: u32,
-    },
+    Tick,
     /// The stream is over: log, done, delete.
     End {
         context: u32,
     },
     /// The root context is over, with the VM.
-    EndRoot {
-        root: u32,
-    },
+    EndRoot,
 }
 
 enum ToVm {
@@ -240,33 +233,27 @@ fn run(border: &Border, job: &Job) -> u32 {
     match *job {
         Job::Boot {
             entry,
-            root,
             configuration_size,
         } => {
             load(entry);
-            callback(root, 0, &|| unsafe {
-                module::proxy_on_context_create(root, 0);
+            callback(ROOT, 0, &|| unsafe {
+                module::proxy_on_context_create(ROOT, 0);
                 0
             });
-            let started = callback(root, 0, &|| unsafe { module::proxy_on_vm_start(root, 0).into() });
+            let started = callback(ROOT, 0, &|| unsafe { module::proxy_on_vm_start(ROOT, 0).into() });
             if started == 0 {
                 return 0;
             }
             locked(&border.world).vms[border.vm].configuring = true;
-            let taken = callback(root, 0, &|| unsafe {
-                module::proxy_on_configure(root, configuration_size).into()
+            let taken = callback(ROOT, 0, &|| unsafe {
+                module::proxy_on_configure(ROOT, configuration_size).into()
             });
             locked(&border.world).vms[border.vm].configuring = false;
             taken
         }
-        Job::RequestHeaders {
-            context,
-            root,
-            count,
-            end,
-        } => {
+        Job::RequestHeaders { context, count, end } => {
             callback(context, context, &|| unsafe {
-                module::proxy_on_context_create(context, root);
+                module::proxy_on_context_create(context, ROOT);
                 0
             });
             callback(context, context, &|| unsafe {
@@ -289,18 +276,17 @@ fn run(border: &Border, job: &Job) -> u32 {
             module::proxy_on_response_trailers(context, count)
         }),
         Job::CallResponse {
-            root,
             token,
             stream,
             headers,
             body,
             trailers,
-        } => callback(root, stream, &|| unsafe {
-            module::proxy_on_http_call_response(root, token, headers, body, trailers);
+        } => callback(ROOT, stream, &|| unsafe {
+            module::proxy_on_http_call_response(ROOT, token, headers, body, trailers);
             0
         }),
-        Job::Tick { root } => callback(root, 0, &|| unsafe {
-            module::proxy_on_tick(root);
+        Job::Tick => callback(ROOT, 0, &|| unsafe {
+            module::proxy_on_tick(ROOT);
             0
         }),
         Job::End { context } => {
@@ -314,7 +300,7 @@ fn run(border: &Border, job: &Job) -> u32 {
             }
             end(context, context, &callback)
         }
-        Job::EndRoot { root } => end(root, 0, &callback),
+        Job::EndRoot => end(ROOT, 0, &callback),
     }
 }
 

@@ -34,11 +34,9 @@ impl Engine {
 
     /// A new VM, configured; `None` where it refuses its configuration.
     fn load_vm(&mut self) -> Option<usize> {
-        let root = self.next_context();
         let vm = {
             let mut world = self.world();
             world.vms.push(VmState {
-                root,
                 configuration: self.configuration.clone().into_bytes(),
                 ..VmState::default()
             });
@@ -51,7 +49,6 @@ impl Engine {
             vm,
             Job::Boot {
                 entry,
-                root,
                 configuration_size,
             },
         );
@@ -167,8 +164,7 @@ impl Engine {
         }
         self.events
             .retain(|_, event| !matches!(event, Event::Tick(it) | Event::Callout { vm: it, .. } if *it == vm));
-        let root = self.world().vms[vm].root;
-        if self.call(vm, Job::EndRoot { root }).is_some() {
+        if self.call(vm, Job::EndRoot).is_some() {
             self.vms[vm] = None;
         }
     }

@@ -9,6 +9,9 @@ use crate::shared_data::SharedData;
 use crate::tally::Tally;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// The number of each VM's root context: VMs know nothing of one another.
+pub(crate) const ROOT: u32 = 1;
+
 /// One line that the module logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
@@ -63,7 +66,6 @@ pub(crate) struct CalloutAnswer {
 /// One VM.
 #[derive(Default)]
 pub(crate) struct VmState {
-    pub(crate) root: u32,
     pub(crate) configuration: Vec<u8>,
     /// The configuration can be read only while the module is asked to take it.
     pub(crate) configuring: bool,
@@ -131,21 +133,21 @@ pub(crate) struct World {
 impl World {
     /// The context that a host call acts on.
     fn acting(&self, vm: usize) -> u32 {
-        let vm = &self.vms[vm];
-        if vm.effective != 0 && self.alive(vm.root, vm.effective) {
-            vm.effective
+        let state = &self.vms[vm];
+        if state.effective != 0 && self.alive(vm, state.effective) {
+            state.effective
         } else {
-            vm.current
+            state.current
         }
     }
 
-    fn alive(&self, root: u32, context: u32) -> bool {
-        let in_this_vm = |stream: &StreamState| self.vms[stream.vm].root == root;
-        context == root || self.streams.get(&context).is_some_and(in_this_vm)
+    fn alive(&self, vm: usize, context: u32) -> bool {
+        let in_this_vm = |stream: &StreamState| stream.vm == vm;
+        context == ROOT || self.streams.get(&context).is_some_and(in_this_vm)
     }
 
     pub(crate) fn set_effective(&mut self, vm: usize, context: u32) -> Result<(), Status> {
-        if !self.alive(self.vms[vm].root, context) {
+        if !self.alive(vm, context) {
             return Err(Status::BadArgument);
         }
         self.vms[vm].effective = context;

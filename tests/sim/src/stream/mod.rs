@@ -121,7 +121,6 @@ impl Engine {
                 state.call_answer = Some(answer.clone());
                 let count = |headers: &Option<Headers>| headers.as_ref().map_or(0, Headers::len);
                 let job = Job::CallResponse {
-                    root: state.root,
                     token: callout.token,
                     stream: callout.stream,
                     headers: count(&answer.headers),
@@ -132,8 +131,7 @@ impl Engine {
             }
             Event::Tick(vm) => {
                 self.vms[*vm].as_ref()?;
-                let root = self.world().vms[*vm].root;
-                Some((*vm, Job::Tick { root }))
+                Some((*vm, Job::Tick))
             }
         }
     }

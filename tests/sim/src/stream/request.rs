@@ -42,16 +42,11 @@ impl Engine {
             property("xds.cluster_name", &cluster);
             property("xds.virtual_host_name", "all");
         }
-        let root = {
-            let mut world = self.world();
-            world.streams.insert(id, state);
-            world.vms[vm].root
-        };
+        self.world().streams.insert(id, state);
         Some((
             vm,
             Job::RequestHeaders {
                 context: id,
-                root,
                 count,
                 end,
             },
