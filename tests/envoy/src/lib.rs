@@ -40,13 +40,18 @@ impl Scene {
 
     /// The same, with servers that speak HTTP/2.
     pub async fn start_http2(plugin: Value) -> Self {
+        Self::start_http2_with(plugin, |config| config).await
+    }
+
+    /// The same, with more to say about Envoy.
+    pub async fn start_http2_with(plugin: Value, adapt: impl FnOnce(EnvoyConfig) -> EnvoyConfig) -> Self {
         let servers = [
             Upstream::http2("a").await,
             Upstream::http2("b").await,
             Upstream::http2("c").await,
         ];
         let cluster = Cluster::new("backend").hosts(&servers).http2();
-        Self::of(servers, cluster, plugin, |config| config).await
+        Self::of(servers, cluster, plugin, adapt).await
     }
 
     /// The same, with a cluster of one's own making.
@@ -155,7 +160,9 @@ impl Scene {
     /// It is not, in time.
     pub async fn metric_is(&self, name: &str, value: u64) {
         if let Err(error) = self.envoy.until_metric(name, |n| n == value).await {
-            panic!("{error}, instead of {value}");
+            let mut all = self.envoy.metrics().await.unwrap_or_default();
+            all.retain(|_, value| *value > 0);
+            panic!("{error}, instead of {value}; all metrics: {all:#?}");
         }
     }
 

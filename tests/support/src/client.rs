@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// No answer takes that long, on the busiest machine.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(30);
 
 /// What kept a request from being answered whole.
 #[derive(Debug, thiserror::Error)]

@@ -117,13 +117,24 @@ async fn head_gets_the_length_and_no_body() {
 
 #[tokio::test]
 async fn the_connection_is_good_for_more() {
-    let scene = Scene::start(json!({})).await;
+    // What is left of a failed answer would be taken for the next one.
+    let scene = Scene::start(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
     let mut connection = scene.client().connect().await.unwrap();
-    for first in [bad(), bad().body("bad"), bad().body("bad").chunked()] {
+    let large = vec![b'x'; 3_000_000];
+    for first in [
+        bad(),
+        bad().body("bad"),
+        bad().body("bad").chunked(),
+        bad().body(large.clone()),
+        bad().body(large).chunked(),
+    ] {
         scene.a.set(first);
-        for _ in 0..4 {
-            assert_eq!(connection.get("/").await.unwrap().status(), 200);
+        let before = scene.a.count();
+        for _ in 0..6 {
+            let answer = connection.get("/").await.unwrap();
+            assert_eq!((answer.status(), answer.body().len()), (200, 1));
         }
+        assert!(scene.a.count() >= before + 2);
     }
 }
 

@@ -8,6 +8,9 @@ use sidestep_support::{Reply, Request};
 async fn what_one_worker_ejects_the_other_avoids_at_once() {
     let scene = Scene::start(json!({})).await;
     let mut workers = scene.envoy.connection_per_worker(2).await.unwrap();
+    // Now it is a's turn at the second worker: its very next request would go there.
+    while workers[1].get("/").await.unwrap().upstream() != "c" {}
+    scene.a.reset();
     scene.a.set(Reply::status(503));
     while scene.a.count() < 5 {
         assert_eq!(workers[0].get("/").await.unwrap().status(), 200);

@@ -18,6 +18,8 @@ pub struct EnvoyConfig {
     action: Value,
     /// Into the virtual host.
     virtual_host: Value,
+    /// Into each listener's connection manager.
+    connection_manager: Value,
     plain_listener: bool,
     override_header: String,
     pub(super) workers: u32,
@@ -48,6 +50,7 @@ impl EnvoyConfig {
             after: Vec::new(),
             action: json!({}),
             virtual_host: json!({}),
+            connection_manager: json!({}),
             plain_listener: false,
             override_header: "x-sidestep-host".to_owned(),
             workers: 2,
@@ -170,6 +173,13 @@ impl EnvoyConfig {
         self
     }
 
+    /// Any other field of Envoy's `HttpConnectionManager`.
+    #[must_use]
+    pub fn connection_manager(mut self, field: &str, value: Value) -> Self {
+        self.connection_manager[field] = value;
+        self
+    }
+
     /// A second listener, with the same routes and filters except sidestep: [`Envoy::plain_client`](super::Envoy::plain_client).
     #[must_use]
     pub fn and_without_filter(mut self) -> Self {
@@ -223,6 +233,13 @@ impl EnvoyConfig {
             .chain(self.after.iter().cloned())
             .chain([super::filters::router()])
             .collect();
+        let mut manager = json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": name,
+            "route_config": {"name": "routes", "virtual_hosts": [self.virtual_hosts()]},
+            "http_filters": filters,
+        });
+        super::merge(&mut manager, &self.connection_manager);
         json!({
             "name": name,
             // The statistics are then called `listener.NAME`, whatever the port.
@@ -230,12 +247,7 @@ impl EnvoyConfig {
             "address": any_port(),
             "filter_chains": [{"filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-                    "stat_prefix": name,
-                    "route_config": {"name": "routes", "virtual_hosts": [self.virtual_hosts()]},
-                    "http_filters": filters,
-                },
+                "typed_config": manager,
             }]}],
         })
     }
