@@ -19,6 +19,8 @@ pub struct Seen {
     pub pin: Option<String>,
     /// The body, whole.
     pub body: Vec<u8>,
+    /// The trailers.
+    pub trailers: Headers,
     /// Whether it came as a callout of the module.
     pub callout: bool,
     /// When, in nanoseconds of the virtual clock.

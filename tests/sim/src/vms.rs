@@ -182,7 +182,7 @@ impl Engine {
             stream.answer.tried.push(host.clone());
         }
         let reply = match &host {
-            Some(host) => self.attempt(host, headers, callout.body.clone(), true),
+            Some(host) => self.attempt(host, headers, callout.body.clone(), callout.trailers.clone(), true),
             None => Reply::failure(Failure::NoHost),
         };
         let timeout = Duration::from_millis(callout.timeout_ms.into());

@@ -52,6 +52,7 @@ pub(crate) struct Callout {
     pub(crate) cluster: String,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Headers,
     pub(crate) timeout_ms: u32,
 }
 

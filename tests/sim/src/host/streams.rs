@@ -78,7 +78,7 @@ unsafe extern "C" fn proxy_http_call(
     headers_size: usize,
     body: *const u8,
     body_size: usize,
-    _trailers: *const u8,
+    trailers: *const u8,
     trailers_size: usize,
     timeout_ms: u32,
     token: *mut u32,
@@ -88,39 +88,38 @@ unsafe extern "C" fn proxy_http_call(
         let cluster = String::from_utf8_lossy(unsafe { passed(upstream, upstream_size) }).into_owned();
         let headers = Headers::decode(unsafe { passed(headers, headers_size) }).ok_or(Status::BadArgument)?;
         let body = unsafe { passed(body, body_size) }.to_vec();
-        let number = send(world, vm, cluster, headers, body, timeout_ms)?;
+        let trailers = Headers::decode(unsafe { passed(trailers, trailers_size) }).ok_or(Status::BadArgument)?;
+        let callout = Callout {
+            token: 0,
+            stream: 0,
+            cluster,
+            headers,
+            body,
+            trailers,
+            timeout_ms,
+        };
+        let number = send(world, vm, callout)?;
         unsafe { put(token, number) };
         Ok(())
     })
 }
 
-fn send(
-    world: &mut World,
-    vm: usize,
-    cluster: String,
-    mut headers: Headers,
-    body: Vec<u8>,
-    timeout_ms: u32,
-) -> Result<u32, Status> {
-    let complete = [":method", ":path", ":authority"].iter().all(|name| headers.has(name));
-    if timeout_ms > i32::MAX as u32 || !world.clusters.contains(&cluster) || !complete {
+fn send(world: &mut World, vm: usize, mut callout: Callout) -> Result<u32, Status> {
+    let complete = [":method", ":path", ":authority"]
+        .iter()
+        .all(|name| callout.headers.has(name));
+    if callout.timeout_ms > i32::MAX as u32 || !world.clusters.contains(&callout.cluster) || !complete {
         return Err(Status::BadArgument);
     }
-    if !body.is_empty() {
-        headers.set("content-length", body.len().to_string());
+    if !callout.body.is_empty() {
+        callout.headers.set("content-length", callout.body.len().to_string());
     }
     let state = &mut world.vms[vm];
     state.last_token += 1;
     let token = state.last_token;
-    let stream = state.account;
-    state.deferred.push(Deferred::Callout(Callout {
-        token,
-        stream,
-        cluster,
-        headers,
-        body,
-        timeout_ms,
-    }));
+    callout.token = token;
+    callout.stream = state.account;
+    state.deferred.push(Deferred::Callout(callout));
     Ok(token)
 }
 

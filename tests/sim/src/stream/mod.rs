@@ -64,6 +64,7 @@ pub(crate) struct Stream {
     /// The request's headers as the module passed them on.
     sent: Headers,
     sent_body: Vec<u8>,
+    sent_trailers: Headers,
     host: Option<String>,
     response: Option<Resolved>,
     response_pieces: VecDeque<Piece>,
@@ -95,6 +96,7 @@ impl Engine {
             opened: self.world().now,
             sent: Headers::default(),
             sent_body: Vec::new(),
+            sent_trailers: Headers::default(),
             host: None,
             response: None,
             response_pieces: VecDeque::new(),

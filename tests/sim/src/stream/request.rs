@@ -138,12 +138,13 @@ impl Engine {
             return;
         };
         let body = if pauses { None } else { state.request_body.take() };
-        state.request_trailers = None;
+        let trailers = state.request_trailers.take();
         drop(world);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         stream.sent_body.extend(body.unwrap_or_default());
+        stream.sent_trailers = trailers.unwrap_or_default();
         if pauses && stream.request_pieces.is_empty() {
             stream.waits = Waits::RequestHeld;
         } else {
@@ -155,10 +156,11 @@ impl Engine {
     pub(super) fn ask_host(&mut self, id: u32) {
         let Some(stream) = self.streams.get(&id) else { return };
         let (headers, body) = (stream.sent.clone(), stream.sent_body.clone());
+        let trailers = stream.sent_trailers.clone();
         let head = headers.get(":method") == Some("HEAD");
         let (host, routed) = (stream.host.clone(), stream.request.routed);
         let reply = match &host {
-            Some(host) => self.attempt(host, headers, body, false),
+            Some(host) => self.attempt(host, headers, body, trailers, false),
             None if routed => Reply::failure(Failure::NoHost),
             None => Reply::failure(Failure::NoRoute),
         };
@@ -173,7 +175,14 @@ impl Engine {
     }
 
     /// One attempt at a host.
-    pub(crate) fn attempt(&mut self, host: &str, mut headers: Headers, body: Vec<u8>, callout: bool) -> Reply {
+    pub(crate) fn attempt(
+        &mut self,
+        host: &str,
+        mut headers: Headers,
+        body: Vec<u8>,
+        trailers: Headers,
+        callout: bool,
+    ) -> Reply {
         let pin = headers.get(&self.override_header).map(str::to_owned);
         headers.remove(&self.override_header);
         let text = |name: &str| headers.get(name).unwrap_or("").to_owned();
@@ -184,6 +193,7 @@ impl Engine {
             headers: headers.clone(),
             pin,
             body,
+            trailers,
             callout,
             at: self.world().now,
         };

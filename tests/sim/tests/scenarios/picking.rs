@@ -2,7 +2,8 @@
 
 use crate::common::{A, B, BACKEND, C, counted, eject, hit, post, share, sim};
 use serde_json::json;
-use sidestep_sim::{Request, Sim};
+use sidestep_sim::{Reply, Request, Sim};
+use std::time::Duration;
 
 /// The pins that the hosts' attempts carried.
 fn pins(sim: &Sim) -> Vec<String> {
@@ -121,9 +122,50 @@ fn when_all_known_hosts_fail_the_ones_that_stay_share_the_traffic() {
         sim.host(host).answers(503);
     }
     for _ in 0..100 {
-        sim.advance(std::time::Duration::from_millis(1));
+        sim.advance(Duration::from_millis(1));
         sim.send(post());
     }
     assert_eq!(sim.logged("ejected host").len(), 2);
     assert!(counted(&mut sim, "sidestep.ejections_refused.last_host") > 0);
+}
+
+/// How many of 200 requests, five milliseconds apart, go to B while A is out.
+fn share_of_b(sim: &mut Sim) -> u64 {
+    let before = sim.attempts(B);
+    for number in 0..200 {
+        sim.later(Duration::from_millis(number * 5), post());
+    }
+    sim.settle();
+    sim.attempts(B) - before
+}
+
+#[test]
+fn a_host_that_is_slow_to_answer_gets_less() {
+    let mut sim = sim(json!({}));
+    eject(&mut sim, A);
+    sim.host(B)
+        .replies(Reply::status(200).after(Duration::from_millis(500)));
+    let slow = share_of_b(&mut sim);
+    assert!((20..=70).contains(&slow), "{slow} of 200");
+}
+
+#[test]
+fn requests_that_ended_in_any_way_are_not_in_flight_any_more() {
+    let mut sim = sim(json!({"outlier_detection": {"base_ejection_time": "300s"}}));
+    eject(&mut sim, A);
+    for host in [B, C] {
+        sim.host(host).replies(Reply::status(200).after(Duration::from_secs(1)));
+    }
+    // Only those at B are given up.
+    let ids: Vec<_> = (0..100).map(|_| sim.begin(post())).collect();
+    for (id, host) in ids.into_iter().zip([B, C].into_iter().cycle()) {
+        if host == B {
+            sim.client_gone(id);
+        }
+    }
+    sim.settle();
+    for host in [B, C] {
+        sim.host(host).answers(200);
+    }
+    assert_eq!(share_of_b(&mut sim), 100);
 }

@@ -132,9 +132,12 @@ fn a_body_in_pieces_is_replayed_whole() {
             .status,
         200
     );
-    for seen in [B, C].into_iter().flat_map(|host| sim.seen(host)) {
-        assert_eq!(seen.body, b"first second third");
-    }
+    let seen: Vec<_> = [B, C].into_iter().flat_map(|host| sim.seen(host)).collect();
+    assert!(seen.iter().all(|seen| seen.body == b"first second third"));
+    assert_eq!(
+        seen.iter().filter(|seen| seen.trailers.get("t") == Some("1")).count(),
+        1
+    );
 }
 
 #[test]
