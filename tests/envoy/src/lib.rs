@@ -40,18 +40,13 @@ impl Scene {
 
     /// The same, with servers that speak HTTP/2.
     pub async fn start_http2(plugin: Value) -> Self {
-        Self::start_http2_with(plugin, |config| config).await
-    }
-
-    /// The same, with more to say about Envoy.
-    pub async fn start_http2_with(plugin: Value, adapt: impl FnOnce(EnvoyConfig) -> EnvoyConfig) -> Self {
         let servers = [
             Upstream::http2("a").await,
             Upstream::http2("b").await,
             Upstream::http2("c").await,
         ];
         let cluster = Cluster::new("backend").hosts(&servers).http2();
-        Self::of(servers, cluster, plugin, adapt).await
+        Self::of(servers, cluster, plugin, |config| config).await
     }
 
     /// The same, with a cluster of one's own making.

@@ -1,4 +1,4 @@
-//! The user's side: an HTTP/1.1 client.
+//! The user's side: an HTTP client.
 //!
 //! Envoy gives each connection to one of its workers and leaves it there. So a [`Client`] opens a connection per
 //! request, which spreads requests over the workers, and a [`Connection`] keeps to one worker.
@@ -6,10 +6,10 @@
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::{http1, http2};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -103,19 +103,23 @@ impl Request {
         self
     }
 
-    fn build(self) -> hyper::Request<RequestBody> {
+    fn build(self, http2: bool) -> hyper::Request<RequestBody> {
         let body = match self.chunk {
             None => Either::Left(Full::new(self.body)),
             Some(size) => Either::Right(StreamBody::new(Chunks { rest: self.body, size })),
         };
         let mut request = hyper::Request::new(body);
         *request.method_mut() = self.method;
-        *request.uri_mut() = self.path.parse().expect("a path");
         *request.headers_mut() = self.headers;
-        request
-            .headers_mut()
-            .entry("host")
-            .or_insert(HeaderValue::from_static("sidestep.test"));
+        // HTTP/2 says the host in the URI, HTTP/1.1 in a header.
+        let authority = if http2 { "http://sidestep.test" } else { "" };
+        *request.uri_mut() = format!("{authority}{}", self.path).parse().expect("a path");
+        if !http2 {
+            let headers = request.headers_mut();
+            headers
+                .entry("host")
+                .or_insert(HeaderValue::from_static("sidestep.test"));
+        }
         request
     }
 }
@@ -197,13 +201,21 @@ impl Response {
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     address: SocketAddr,
+    http2: bool,
 }
 
 impl Client {
-    /// A client of the server at this address.
+    /// A client of the server at this address, by HTTP/1.1.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        Self { address }
+        Self { address, http2: false }
+    }
+
+    /// The same, by HTTP/2 without TLS (prior knowledge).
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.http2 = true;
+        self
     }
 
     /// Opens a connection, for one request after the other.
@@ -214,13 +226,23 @@ impl Client {
         bounded(async {
             let stream = TcpStream::connect(self.address).await.map_err(ClientError::Connect)?;
             let _ = stream.set_nodelay(true);
-            let (send, connection) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(ClientError::NoAnswer)?;
             let mut task = JoinSet::new();
-            task.spawn(async move {
-                let _ = connection.await;
-            });
+            let io = TokioIo::new(stream);
+            let send = if self.http2 {
+                let shaken = http2::handshake(TokioExecutor::new(), io).await;
+                let (send, connection) = shaken.map_err(ClientError::NoAnswer)?;
+                task.spawn(async move {
+                    let _ = connection.await;
+                });
+                Sender::Http2(send)
+            } else {
+                let shaken = http1::handshake(io).await;
+                let (send, connection) = shaken.map_err(ClientError::NoAnswer)?;
+                task.spawn(async move {
+                    let _ = connection.await;
+                });
+                Sender::Http1(send)
+            };
             Ok(Connection { send, _task: task })
         })
         .await
@@ -271,9 +293,30 @@ impl Client {
 /// One connection, so one of Envoy's workers. Dropped, it closes: also with a request under way.
 #[derive(Debug)]
 pub struct Connection {
-    send: SendRequest<RequestBody>,
+    send: Sender,
     /// Ends with this value.
     _task: JoinSet<()>,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+impl Sender {
+    async fn send(&mut self, request: Request) -> hyper::Result<hyper::Response<Incoming>> {
+        match self {
+            Self::Http1(send) => {
+                send.ready().await?;
+                send.send_request(request.build(false)).await
+            }
+            Self::Http2(send) => {
+                send.ready().await?;
+                send.send_request(request.build(true)).await
+            }
+        }
+    }
 }
 
 impl Connection {
@@ -283,12 +326,7 @@ impl Connection {
     /// There is no whole answer.
     pub async fn send(&mut self, request: Request) -> Result<Response, ClientError> {
         bounded(async {
-            self.send.ready().await.map_err(ClientError::NoAnswer)?;
-            let response = self
-                .send
-                .send_request(request.build())
-                .await
-                .map_err(ClientError::NoAnswer)?;
+            let response = self.send.send(request).await.map_err(ClientError::NoAnswer)?;
             whole(response).await
         })
         .await

@@ -214,15 +214,16 @@ async fn clusters_do_not_speak_for_each_other() {
         async move {
             let mut failed = 0;
             for _ in 0..40 {
-                failed += u32::from(client.get(path).await.unwrap().status() == 503);
+                failed += u64::from(client.get(path).await.unwrap().status() == 503);
             }
             failed
         }
     };
     assert_eq!(statuses("/one/").await, 0);
     assert_eq!(servers[0].count(), 5, "ejected in one");
-    assert_eq!(statuses("/two/").await, 20, "and neither ejected nor retried in two");
-    assert_eq!(servers[0].count(), 25);
+    let failed = statuses("/two/").await;
+    assert!(failed > 15, "neither ejected nor retried in two: {failed}");
+    assert_eq!(servers[0].count(), 5 + failed);
 }
 
 #[tokio::test]

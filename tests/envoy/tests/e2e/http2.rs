@@ -1,4 +1,4 @@
-//! The same with HTTP/2 on the way to the hosts.
+//! The same with HTTP/2 on the way to the hosts, and from the client.
 
 use serde_json::json;
 use sidestep_envoy::Scene;
@@ -55,18 +55,18 @@ async fn a_puts_body_arrives_whole_at_the_retry() {
 
 #[tokio::test]
 async fn a_failed_answers_trailers_do_not_stay() {
-    let scene = Scene::start_http2_with(json!({}), |config| {
-        config.connection_manager("http_protocol_options", json!({"enable_trailers": true}))
-    })
-    .await;
-    let request = || Request::get("/").header("te", "trailers");
-    // A good one's do.
-    scene.a.set(Reply::status(200).body("good").trailer("x-good", "1"));
-    assert!(scene.reach_a(request).await.trailers().contains_key("x-good"));
-    scene.a.set(Reply::status(503).body("bad").trailer("x-bad", "1"));
-    let answer = scene.reach_a(request).await;
-    assert_eq!(answer.status(), 200);
-    assert!(answer.trailers().is_empty(), "{:?}", answer.trailers());
+    // By HTTP/2 up and down: over HTTP/1.1 an answer with a length can't have trailers.
+    let scene = Scene::start_http2(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
+    let mut connection = scene.client().http2().connect().await.unwrap();
+    for (status, body) in [(200, "good"), (503, "bad")] {
+        scene.a.reset();
+        scene.a.set(Reply::status(status).body(body).trailer("x-of-a", "1"));
+        while scene.a.count() == 0 {
+            let answer = connection.get("/").await.unwrap();
+            assert_eq!(answer.status(), 200);
+            assert_eq!(answer.trailers().contains_key("x-of-a"), answer.upstream() == "a");
+        }
+    }
 }
 
 #[tokio::test]
@@ -84,4 +84,19 @@ async fn grpc_is_left_alone() {
     assert_eq!(scene.count(), 9, "one attempt each");
     scene.metric_is("sidestep.retries_refused.grpc", scene.a.count()).await;
     scene.metric_is("sidestep.retries.attempted", 0).await;
+}
+
+#[tokio::test]
+async fn no_get_of_an_http2_client_fails_while_one_host_does() {
+    for body in ["", "out of order"] {
+        let scene = Scene::start_http2(json!({})).await;
+        scene.a.set(Reply::status(503).body(body));
+        let answers = scene.client().http2().send_many(60, 8, |_| Request::get("/")).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200))
+        );
+        assert!(scene.a.count() >= 5);
+    }
 }

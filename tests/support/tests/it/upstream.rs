@@ -182,3 +182,21 @@ async fn many_requests_at_once_come_back_in_order() {
         assert_eq!(answer.unwrap().text(), n.to_string());
     }
 }
+
+#[tokio::test]
+async fn speaks_http2_with_a_client_that_does() {
+    let a = Upstream::http2("a").await;
+    a.set(Reply::status(200).body("b").trailer("x-sum", "1"));
+    let client = Client::new(a.address()).http2();
+    let answer = client
+        .send(Request::new("PUT", "/p?q").body("c").chunked(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.text().as_str(), answer.trailers()["x-sum"].as_bytes()),
+        ("b", &b"1"[..])
+    );
+    let [received] = a.received().try_into().unwrap();
+    assert_eq!((received.path.as_str(), &received.body[..]), ("/p?q", &b"c"[..]));
+    assert_eq!(received.header("host"), Some("sidestep.test"));
+}
