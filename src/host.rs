@@ -102,6 +102,8 @@ pub trait Host {
     fn clear_response_trailers(&self) -> HostResult<()>;
     /// Lets a response go on that was paused.
     fn resume_response(&self) -> HostResult<()>;
+    /// Resets the stream: the client gets no more of its answer.
+    fn reset_stream(&self) -> HostResult<()>;
     /// Answers the request at once. `headers` are without `:status`; `details` says why, for the access log.
     fn send_local_response(&self, status: u16, headers: &[Pair<'_>], body: &[u8], details: &str) -> HostResult<()>;
 

@@ -20,8 +20,9 @@
 //! | [`stream`] | one request's way through all of it |
 //! | `shell` | what Envoy loads: the only code that names proxy-wasm, and the only unsafe code |
 //!
-//! From `model` to `metrics` everything is a function of its arguments: no clock, no randomness, no I/O. `worker` and
-//! `stream` act on a [`host::Host`], which is Envoy, a simulator or a test.
+//! From `model` to `metrics` everything is a function of its arguments: no clock, no randomness, no I/O (and one
+//! shared counter, [`retry::HeldBytes`]). `worker` and `stream` act on a [`host::Host`], which is Envoy, a simulator or
+//! a test.
 
 #![deny(unsafe_code)]
 #![cfg_attr(

@@ -51,13 +51,11 @@ pub enum ErrorCause {
     PinIgnored,
     /// A metric could not be defined or set.
     Metric,
-    /// A callback came while another one was running.
-    Reentered,
 }
 
 impl ErrorCause {
     /// All causes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 16] = [
         Self::Clock,
         Self::Request,
         Self::Response,
@@ -74,7 +72,6 @@ impl ErrorCause {
         Self::HostAddress,
         Self::PinIgnored,
         Self::Metric,
-        Self::Reentered,
     ];
 }
 
@@ -133,7 +130,7 @@ metrics! {
     RetriesRefusedUpgrade Counter "sidestep.retries_refused.upgrade" "No retry: the request asks for another protocol.";
     RetriesRefusedGrpc Counter "sidestep.retries_refused.grpc" "No retry: gRPC.";
     RetriesRefusedBodyTooLarge Counter "sidestep.retries_refused.body_too_large" "No retry: the body is over `max_body_bytes`.";
-    RetriesRefusedHeldBytes Counter "sidestep.retries_refused.held_bytes" "No retry: the VM holds `max_held_bytes` of bodies.";
+    RetriesRefusedHeldBytes Counter "sidestep.retries_refused.held_bytes" "No retry, or its answer not delivered: the VM holds `max_held_bytes` of bodies.";
     RetriesRefusedRequestIncomplete Counter "sidestep.retries_refused.request_incomplete" "No retry: the failure came before the whole request.";
     RetriesRefusedNoCopy Counter "sidestep.retries_refused.no_copy" "No retry: Envoy did not give the request to copy.";
     RetriesRefusedHeadersNotUtf8 Counter "sidestep.retries_refused.headers_not_utf8" "No retry: a header's value is not UTF-8.";
@@ -143,6 +140,7 @@ metrics! {
     RetriesRefusedNumRetries Counter "sidestep.retries_refused.num_retries" "No retry: `num_retries` were made.";
     RetriesRefusedDeadline Counter "sidestep.retries_refused.deadline" "No retry: the time is over.";
     RetriesRefusedNoOtherHost Counter "sidestep.retries_refused.no_other_host" "No retry: no other available host is known.";
+    RetriesRefusedPinsIgnored Counter "sidestep.retries_refused.pins_ignored" "No retry: the cluster ignores pins, so it might go to the host that failed.";
     RetriesRefusedDispatchFailed Counter "sidestep.retries_refused.dispatch_failed" "No retry: Envoy did not take the callout.";
     ErrorsClock Counter "sidestep.errors.clock" "Envoy did not tell the time.";
     ErrorsRequest Counter "sidestep.errors.request" "Envoy did not give the request.";
@@ -159,7 +157,6 @@ metrics! {
     ErrorsMaxClusters Counter "sidestep.errors.max_clusters" "A cluster was not recorded: there are too many.";
     ErrorsHostAddress Counter "sidestep.errors.host_address" "A host's address is no ip:port.";
     ErrorsMetric Counter "sidestep.errors.metric" "A metric could not be defined or set.";
-    ErrorsReentered Counter "sidestep.errors.reentered" "A callback came within another.";
 }
 
 impl From<Detector> for Metric {
@@ -200,6 +197,7 @@ impl From<RetryRefusal> for Metric {
             RetryRefusal::NumRetries => Self::RetriesRefusedNumRetries,
             RetryRefusal::Deadline => Self::RetriesRefusedDeadline,
             RetryRefusal::NoOtherHost => Self::RetriesRefusedNoOtherHost,
+            RetryRefusal::PinsIgnored => Self::RetriesRefusedPinsIgnored,
             RetryRefusal::DispatchFailed => Self::RetriesRefusedDispatchFailed,
         }
     }
@@ -224,7 +222,6 @@ impl From<ErrorCause> for Metric {
             ErrorCause::HostAddress => Self::ErrorsHostAddress,
             ErrorCause::PinIgnored => Self::PinsIgnored,
             ErrorCause::Metric => Self::ErrorsMetric,
-            ErrorCause::Reentered => Self::ErrorsReentered,
         }
     }
 }

@@ -66,9 +66,7 @@ pub const fn classify(answer: &Answer) -> Outcome {
         return Outcome::Ignored;
     }
     if flags.any_of(ResponseFlags::NO_ANSWER) {
-        return Outcome::Failure(FailureOrigin::LocalOrigin {
-            timeout: flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT),
-        });
+        return Outcome::Failure(FailureOrigin::LocalOrigin);
     }
     match (answer.status, answer.grpc_status) {
         (425, _) => Outcome::Ignored,

@@ -1,8 +1,8 @@
 //! Failures in a row, counted as Envoy counts them.
 //!
 //! The rules are those of Envoy's `DetectorHostMonitorImpl` (`outlier_detection_impl.cc`), but for one that its
-//! users suffer from: reaching a threshold always starts the count anew, so that a second ejection needs no more
-//! failures than the first, and a refused or unenforced one is not forgotten about.
+//! users suffer from: reaching a threshold always starts the count anew, whether the host is then ejected or not, so
+//! that a second ejection needs no more failures than the first.
 
 use super::Detector;
 use crate::config::OutlierDetection;
@@ -42,7 +42,7 @@ impl Streaks {
                 self.local_origin_failure = 0;
                 self.external(gateway, policy)
             }
-            Outcome::Failure(FailureOrigin::LocalOrigin { .. }) => {
+            Outcome::Failure(FailureOrigin::LocalOrigin) => {
                 if policy.split_external_local_origin_errors {
                     [
                         count(

@@ -10,5 +10,5 @@ mod table;
 
 pub use host::{Ejection, HostHealth, HostState};
 pub use limits::EjectionRefusal;
-pub use record::RecordError;
+pub use record::{FORMAT, RecordError};
 pub use table::{Attempt, Change, ClusterTable, Event};

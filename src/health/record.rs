@@ -22,7 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The format's number. Another format gets another number and another shared-data key, so that two versions of the
 /// module that run side by side during an update leave each other's records alone.
-const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 1;
 
 const V6: u8 = 1;
 const STREAKS: u8 = 2;

@@ -22,6 +22,8 @@ pub struct Attempt {
     pub began: Timestamp,
     /// What it says about the host.
     pub outcome: Outcome,
+    /// Envoy said that it was this host. If not, it was only sent there: that is no proof that the host exists.
+    pub seen: bool,
 }
 
 /// Something that happened to a host, worth a metric and a log line.
@@ -167,6 +169,9 @@ impl ClusterTable {
         if attempt.outcome == Outcome::Ignored {
             return change;
         }
+        if !attempt.seen && self.position(attempt.host).is_none() {
+            return change;
+        }
         let (count, ejected) = (self.hosts.len(), self.ejected(now));
         let (host, new) = match self.find_or_insert(attempt.host, now, policy) {
             Ok(found) => found,
@@ -217,6 +222,15 @@ impl ClusterTable {
         change
     }
 
+    /// Whether [`Self::settle`] would change anything.
+    pub fn is_settled(&self, policy: &ClusterPolicy, now: Timestamp) -> bool {
+        self.hosts.iter().all(|host| {
+            let mut settled = *host;
+            settled.settle(now);
+            settled == *host && !is_forgotten(host, policy, now)
+        })
+    }
+
     /// Brings the table up to date with the clock: ends ejections, forgets hosts that are neither configured nor
     /// seen for `forget_after`.
     pub fn settle(&mut self, policy: &ClusterPolicy, now: Timestamp) -> Change {
@@ -229,15 +243,14 @@ impl ClusterTable {
             change.changed |= *host != before;
         }
         let known = self.hosts.len();
-        self.hosts
-            .retain(|host| !is_forgotten(host, now, policy.picking.forget_after) || policy.hosts.contains(&host.addr));
+        self.hosts.retain(|host| !is_forgotten(host, policy, now));
         change.changed |= self.hosts.len() != known;
         change
     }
 
-    /// Forgets a host that Envoy has shown not to be in the cluster any more.
-    pub fn remove(&mut self, addr: HostAddr) -> Change {
-        let position = self.position(addr);
+    /// Forgets a host that Envoy has shown not to be in the cluster any more; not one that is configured.
+    pub fn remove(&mut self, addr: HostAddr, policy: &ClusterPolicy) -> Change {
+        let position = self.position(addr).filter(|_| !policy.hosts.contains(&addr));
         if let Some(position) = position {
             self.hosts.remove(position);
         }
@@ -275,9 +288,9 @@ impl ClusterTable {
 
 /// Whether a host that nobody configured has been out of sight for too long. An ejected host gets no traffic and
 /// so can't be seen: its time out does not count.
-fn is_forgotten(host: &HostHealth, now: Timestamp, forget_after: Duration) -> bool {
+fn is_forgotten(host: &HostHealth, policy: &ClusterPolicy, now: Timestamp) -> bool {
     let last = host.seen.max(host.quiet_since.min(now));
-    host.is_available(now) && now.since(last) >= forget_after
+    host.is_available(now) && now.since(last) >= policy.picking.forget_after && !policy.hosts.contains(&host.addr)
 }
 
 /// Draws whether a detector's verdict is enforced or only reported.

@@ -1,6 +1,7 @@
 //! What a request's headers say about it.
 
 use super::HeaderBlock;
+use std::time::Duration;
 
 /// The request methods that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub struct RequestFacts {
     pub upgrade: bool,
     /// The request itself asks Envoy's router to retry (`x-envoy-retry-on`, `x-envoy-retry-grpc-on`).
     pub asks_router_to_retry: bool,
+    /// How long the caller wants to wait (`x-envoy-upstream-rq-timeout-ms`, which Envoy keeps from internal callers
+    /// only), if it says and it is not 0, which means no end.
+    pub asks_for_timeout: Option<Duration>,
 }
 
 impl RequestFacts {
@@ -52,6 +56,7 @@ impl RequestFacts {
             grpc: false,
             upgrade: false,
             asks_router_to_retry: false,
+            asks_for_timeout: None,
         };
         for (name, value) in headers.pairs() {
             match name {
@@ -59,11 +64,17 @@ impl RequestFacts {
                 b"content-type" => facts.grpc = is_grpc(value),
                 b"upgrade" | b":protocol" => facts.upgrade = true,
                 b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
+                b"x-envoy-upstream-rq-timeout-ms" => facts.asks_for_timeout = millis(value),
                 _ => facts.names_host |= name == override_header.as_bytes(),
             }
         }
         facts
     }
+}
+
+fn millis(value: &[u8]) -> Option<Duration> {
+    let millis = std::str::from_utf8(value).ok()?.parse().ok()?;
+    (millis > 0).then(|| Duration::from_millis(millis))
 }
 
 /// Whether a content type is gRPC's, in the way Envoy decides it (`Grpc::Common::hasGrpcContentType`).

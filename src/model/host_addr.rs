@@ -7,7 +7,8 @@ use std::str::FromStr;
 /// A host of a cluster: `ip:port`, as in Envoy's `upstream.address` attribute and in the override header.
 ///
 /// Kept as numbers, so that comparing and hashing cost no string work. Hosts that are no `ip:port` (Unix sockets,
-/// internal listeners) can't be named by the override policy's header and so are no `HostAddr`.
+/// internal listeners, IPv6 addresses of one link) can't be named by the override policy's header and so are no
+/// `HostAddr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostAddr(SocketAddr);
 
@@ -35,7 +36,11 @@ impl FromStr for HostAddr {
     type Err = HostAddrError;
 
     fn from_str(text: &str) -> Result<Self, HostAddrError> {
-        text.parse().map(Self).map_err(|_| HostAddrError)
+        match text.parse() {
+            Ok(SocketAddr::V6(addr)) if addr.scope_id() != 0 => Err(HostAddrError),
+            Ok(addr) => Ok(Self(addr)),
+            Err(_) => Err(HostAddrError),
+        }
     }
 }
 
@@ -67,7 +72,14 @@ mod tests {
 
     #[test]
     fn what_the_override_header_cannot_name_is_no_address() {
-        for bytes in [&b"/tmp/socket"[..], b"backend:80", b"10.0.0.1", b"", b"\xff"] {
+        for bytes in [
+            &b"/tmp/socket"[..],
+            b"backend:80",
+            b"10.0.0.1",
+            b"[fe80::1%2]:80",
+            b"",
+            b"\xff",
+        ] {
             assert_eq!(HostAddr::from_bytes(bytes), Err(HostAddrError));
         }
     }

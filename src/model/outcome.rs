@@ -9,10 +9,7 @@ pub enum FailureOrigin {
         gateway: bool,
     },
     /// The host could not be reached, reset the stream, or did not answer in time: Envoy saw it, no answer came.
-    LocalOrigin {
-        /// The attempt ended by a time-out: Envoy counts it as a 504, any other local-origin failure as a 503.
-        timeout: bool,
-    },
+    LocalOrigin,
 }
 
 /// What an attempt says about its host.

@@ -1,9 +1,7 @@
 //! The copy of a request that a retry is made from.
 
-use super::RetryRefusal;
+use super::{Held, HeldBytes, RetryRefusal};
 use crate::http::HeaderBlock;
-use std::cell::Cell;
-use std::rc::Rc;
 
 /// A request as it came, kept until its answer is good.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ impl Keep {
         let Self::Growing(copy) = self else {
             return false;
         };
-        let refusal = if copy.held.bytes.saturating_add(more) > max_body_bytes {
+        let refusal = if copy.held.bytes().saturating_add(more) > max_body_bytes {
             RetryRefusal::BodyTooLarge
         } else if copy.held.grow(more) {
             return true;
@@ -146,6 +144,7 @@ fn is_left_out(name: &str) -> bool {
             | "connection"
             | "keep-alive"
             | "proxy-connection"
+            | "expect"
             | "x-envoy-retry-on"
             | "x-envoy-retry-grpc-on"
             | "x-envoy-max-retries"
@@ -158,61 +157,6 @@ fn is_left_out(name: &str) -> bool {
             | "x-envoy-upstream-alt-stat-name"
             | "x-envoy-upstream-stream-duration-ms"
     )
-}
-
-/// The bytes of body that one VM holds for retries, and their bound.
-#[derive(Clone, Debug)]
-pub struct HeldBytes {
-    used: Rc<Cell<usize>>,
-    limit: usize,
-}
-
-impl HeldBytes {
-    /// A bound of `limit` bytes.
-    pub fn up_to(limit: usize) -> Self {
-        Self {
-            used: Rc::default(),
-            limit,
-        }
-    }
-
-    /// How many bytes are held now.
-    pub fn used(&self) -> usize {
-        self.used.get()
-    }
-
-    fn nothing(&self) -> Held {
-        Held {
-            budget: self.clone(),
-            bytes: 0,
-        }
-    }
-}
-
-/// A part of the held bytes, given back when dropped.
-#[derive(Debug)]
-struct Held {
-    budget: HeldBytes,
-    bytes: usize,
-}
-
-impl Held {
-    fn grow(&mut self, more: usize) -> bool {
-        let used = self.budget.used.get().saturating_add(more);
-        if used > self.budget.limit {
-            return false;
-        }
-        self.budget.used.set(used);
-        self.bytes = self.bytes.saturating_add(more);
-        true
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let used = self.budget.used.get().saturating_sub(self.bytes);
-        self.budget.used.set(used);
-    }
 }
 
 #[cfg(test)]

@@ -41,9 +41,9 @@ pub enum Decision {
 pub enum Standing {
     /// No answer of a host: Envoy made one in its place.
     NoAnswer,
-    /// A host's answer that `retry_on` calls a failure.
+    /// A host's answer that is a failure: a 5xx, or what `retry_on` calls one.
     Failure,
-    /// An answer that nobody would repeat the request for.
+    /// Any other answer of a host.
     Good,
 }
 
@@ -67,12 +67,29 @@ pub const fn screen(facts: &RequestFacts) -> Result<(), RetryRefusal> {
     }
 }
 
+/// When the last attempt of a request must end that came at `began`: after the policy's `timeout`, or earlier if the
+/// caller asked for less (`x-envoy-upstream-rq-timeout-ms`).
+pub fn deadline(began: Timestamp, policy: &RetryPolicy, asked: Option<Duration>) -> Timestamp {
+    began.after(asked.map_or(policy.timeout, |asked| asked.min(policy.timeout)))
+}
+
 /// Whether an answer with this status can be worth a retry at all: if not, nothing more need be asked about it.
 pub fn may_be_worth_a_retry(status: u16, policy: &RetryPolicy) -> bool {
     status >= 500
         || (status == 409 && policy.retry_on.retriable_4xx)
         || (policy.retry_on.retriable_status_codes && policy.retriable_status_codes.contains(&status))
         || (policy.retry_on.envoy_ratelimited && status == 429)
+}
+
+/// How useful this answer is.
+pub fn standing(failed: &Failed, policy: &RetryPolicy) -> Standing {
+    if failed.flags.any_of(ResponseFlags::NO_ANSWER) || failed.flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
+        Standing::NoAnswer
+    } else if failed.status >= 500 || is_worth_a_retry(failed, policy) {
+        Standing::Failure
+    } else {
+        Standing::Good
+    }
 }
 
 /// Whether `retry_on` wants another attempt after this answer. The rules are those of Envoy's router
@@ -96,9 +113,9 @@ pub fn is_worth_a_retry(failed: &Failed, policy: &RetryPolicy) -> bool {
 
 /// Decides about a failed attempt, the `attempts`-th of its request.
 ///
-/// `began` is when the request came. Whether there is a host left to go to, and whether the request was kept, is
-/// for the caller to see to: both cost more than this.
-pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, began: Timestamp, now: Timestamp) -> Decision {
+/// No attempt runs past `deadline`. Whether there is a host left to go to, and whether the request was kept, is for
+/// the caller to see to: both cost more than this.
+pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, deadline: Timestamp, now: Timestamp) -> Decision {
     if policy.num_retries == 0 || !is_worth_a_retry(failed, policy) {
         return Decision::NotWanted;
     }
@@ -119,8 +136,10 @@ pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, began: Times
         return Decision::Refuse(RetryRefusal::NumRetries);
     }
     // A callout's time-out counts in whole milliseconds, and 0 would mean none.
-    match policy.timeout.checked_sub(now.since(began)) {
-        Some(left) if left >= Duration::from_millis(1) => Decision::Retry(left),
-        _ => Decision::Refuse(RetryRefusal::Deadline),
+    let left = deadline.since(now);
+    if left >= Duration::from_millis(1) {
+        Decision::Retry(left)
+    } else {
+        Decision::Refuse(RetryRefusal::Deadline)
     }
 }

@@ -9,19 +9,29 @@ pub enum Delivery {
     /// hands over the first answer's. The other filters see the new answer as if it were the first.
     InPlace,
     /// As a local reply. Only where there is no other way: the first answer is headers only, which Envoy can't give
-    /// a body any more. The other encoder filters do not run for it.
+    /// a body any more, or its body has passed this filter already. The other encoder filters do not run for it.
     LocalReply,
 }
 
 impl Delivery {
-    /// The way to deliver an answer with or without body in the place of one that is headers only or not.
-    pub const fn of(first_is_headers_only: bool, has_body: bool) -> Self {
-        if first_is_headers_only && has_body {
-            Self::LocalReply
-        } else {
-            Self::InPlace
+    /// The way to deliver an answer with or without body in the place of the first one.
+    pub const fn of(first: FirstBody, has_body: bool) -> Self {
+        match (first, has_body) {
+            (FirstBody::None, true) | (FirstBody::Passed, _) => Self::LocalReply,
+            (FirstBody::None, false) | (FirstBody::Ahead, _) => Self::InPlace,
         }
     }
+}
+
+/// The body of the first answer, when another one is to take its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstBody {
+    /// There is none: the answer is headers only.
+    None,
+    /// It is still to come.
+    Ahead,
+    /// Some of it has passed this filter: only with `allow_on_headers_stop_iteration`, which sidestep does not want.
+    Passed,
 }
 
 /// The headers to deliver: those of the answer, less what belongs to its own hop, with a length that fits.
@@ -52,11 +62,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_headers_only_answer_that_must_grow_a_body_becomes_a_local_reply() {
-        assert_eq!(Delivery::of(true, true), Delivery::LocalReply);
-        assert_eq!(Delivery::of(true, false), Delivery::InPlace);
-        assert_eq!(Delivery::of(false, true), Delivery::InPlace);
-        assert_eq!(Delivery::of(false, false), Delivery::InPlace);
+    fn an_answer_becomes_a_local_reply_only_where_it_has_no_other_way() {
+        assert_eq!(Delivery::of(FirstBody::None, true), Delivery::LocalReply);
+        assert_eq!(Delivery::of(FirstBody::None, false), Delivery::InPlace);
+        assert_eq!(Delivery::of(FirstBody::Ahead, true), Delivery::InPlace);
+        assert_eq!(Delivery::of(FirstBody::Ahead, false), Delivery::InPlace);
+        assert_eq!(Delivery::of(FirstBody::Passed, true), Delivery::LocalReply);
+        assert_eq!(Delivery::of(FirstBody::Passed, false), Delivery::LocalReply);
     }
 
     #[test]

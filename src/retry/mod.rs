@@ -7,9 +7,13 @@
 mod copy;
 mod decide;
 mod delivery;
+mod held;
 mod refusal;
 
-pub use copy::{HeldBytes, Keep, RequestCopy};
-pub use decide::{Decision, Failed, Standing, decide, is_worth_a_retry, may_be_worth_a_retry, screen};
-pub use delivery::{Delivery, response_headers};
+pub use copy::{Keep, RequestCopy};
+pub use decide::{
+    Decision, Failed, Standing, deadline, decide, is_worth_a_retry, may_be_worth_a_retry, screen, standing,
+};
+pub use delivery::{Delivery, FirstBody, response_headers};
+pub use held::{Held, HeldBytes};
 pub use refusal::RetryRefusal;

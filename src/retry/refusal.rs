@@ -13,7 +13,7 @@ pub enum RetryRefusal {
     Grpc,
     /// The body is larger than `max_body_bytes`.
     BodyTooLarge,
-    /// The bodies held by this VM would be more than `max_held_bytes`.
+    /// The bodies held by this VM, of requests and of retries' answers, would be more than `max_held_bytes`.
     HeldBytes,
     /// The failure came before the whole request.
     RequestIncomplete,
@@ -33,13 +33,15 @@ pub enum RetryRefusal {
     Deadline,
     /// No other available host is known.
     NoOtherHost,
+    /// The cluster ignores pins: the retry might go to the host that failed.
+    PinsIgnored,
     /// Envoy did not take the callout.
     DispatchFailed,
 }
 
 impl RetryRefusal {
     /// All reasons.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Method,
         Self::Connect,
         Self::Upgrade,
@@ -55,6 +57,7 @@ impl RetryRefusal {
         Self::NumRetries,
         Self::Deadline,
         Self::NoOtherHost,
+        Self::PinsIgnored,
         Self::DispatchFailed,
     ];
 
@@ -76,6 +79,7 @@ impl RetryRefusal {
             Self::NumRetries => "num_retries",
             Self::Deadline => "deadline",
             Self::NoOtherHost => "no_other_host",
+            Self::PinsIgnored => "pins_ignored",
             Self::DispatchFailed => "dispatch_failed",
         }
     }

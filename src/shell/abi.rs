@@ -91,6 +91,7 @@ mod host {
             cas: u32,
         ) -> u32;
         pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+        pub(super) fn proxy_close_stream(stream: u32) -> u32;
         pub(super) fn proxy_send_local_response(
             status: u32,
             details: *const u8,
@@ -211,10 +212,17 @@ pub(super) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> HostResult<(
     check(unsafe { host::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
 }
 
+/// The response side of a stream, by its number in the ABI.
+const RESPONSE: u32 = 1;
+
 pub(super) fn resume_response() -> HostResult<()> {
-    const RESPONSE: u32 = 1;
     // SAFETY: no pointers.
     check(unsafe { host::proxy_continue_stream(RESPONSE) })
+}
+
+pub(super) fn reset_stream() -> HostResult<()> {
+    // SAFETY: no pointers.
+    check(unsafe { host::proxy_close_stream(RESPONSE) })
 }
 
 pub(super) fn send_local_response(status: u16, details: &str, headers: &[u8], body: &[u8]) -> HostResult<()> {

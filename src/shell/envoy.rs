@@ -64,6 +64,10 @@ impl Host for Envoy {
         abi::resume_response()
     }
 
+    fn reset_stream(&self) -> HostResult<()> {
+        abi::reset_stream()
+    }
+
     fn send_local_response(&self, status: u16, headers: &[Pair<'_>], body: &[u8], details: &str) -> HostResult<()> {
         abi::send_local_response(status, details, HeaderBlock::from_pairs(headers).as_wire(), body)
     }

@@ -34,10 +34,7 @@ impl Root {
             .map_err(|error| format!("configuration not readable: {error}"))?;
         let config = Config::from_json(&bytes).map_err(|error| format!("configuration refused: {error}"))?;
         let mut worker = self.worker.try_borrow_mut().map_err(|error| error.to_string())?;
-        // The address of this worker's own memory differs between the workers of a process; the context's number
-        // between those of one VM.
-        let salt = (Rc::as_ptr(&self.worker) as usize as u64) << 32 | u64::from(self.context_id);
-        *worker = Some(Worker::start(Envoy, config, salt));
+        *worker = Some(Worker::start(Envoy, config, u64::from(self.context_id)));
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! The answer of a retry.
 
-use super::response::{parse_status, standing};
+use super::response::parse_status;
 use crate::config::RetryPolicy;
 use crate::detect::{Answer, ResponseFlags, classify};
-use crate::host::{Host, HostError, HostResult};
+use crate::host::{Host, HostError};
 use crate::http::HeaderBlock;
 use crate::model::Outcome;
-use crate::retry::{Failed, Standing, is_worth_a_retry};
+use crate::retry::{Failed, Held, HeldBytes, Standing, standing};
 
 /// The answer of a retry, kept beyond its callback.
 #[derive(Debug)]
@@ -14,6 +14,22 @@ pub(super) struct Answered {
     pub(super) status: u16,
     pub(super) headers: HeaderBlock,
     pub(super) body: Vec<u8>,
+    /// The body's part of what this VM holds.
+    _held: Held,
+}
+
+/// Why a callout's answer could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// Envoy did not give it.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// It has no status.
+    #[error("no status")]
+    NoStatus,
+    /// Its body does not fit into `max_held_bytes`.
+    #[error("{0} bytes of body do not fit into max_held_bytes")]
+    TooLarge(usize),
 }
 
 /// What a callout's answer says.
@@ -36,7 +52,8 @@ impl Reading {
         num_headers: usize,
         body_size: usize,
         policy: &RetryPolicy,
-    ) -> HostResult<Self> {
+        budget: &HeldBytes,
+    ) -> Result<Self, Unreadable> {
         if num_headers == 0 {
             return Ok(Self::judge(None, ResponseFlags::UPSTREAM_REMOTE_RESET, policy));
         }
@@ -44,14 +61,21 @@ impl Reading {
         let status = headers
             .get(b":status")
             .and_then(parse_status)
-            .ok_or(HostError::Status(0))?;
+            .ok_or(Unreadable::NoStatus)?;
         let flags = flags_of(status, &headers);
-        let body = if body_size > 0 {
-            host.callout_body(body_size)?
-        } else {
-            Vec::new()
+        let mut held = budget.nothing();
+        let body = match body_size {
+            0 => Vec::new(),
+            size if held.grow(size) => host.callout_body(size)?,
+            size => return Err(Unreadable::TooLarge(size)),
         };
-        Ok(Self::judge(Some(Answered { status, headers, body }), flags, policy))
+        let answered = Answered {
+            status,
+            headers,
+            body,
+            _held: held,
+        };
+        Ok(Self::judge(Some(answered), flags, policy))
     }
 
     /// The reading for an answer that could not be read: it says nothing.
@@ -87,7 +111,7 @@ impl Reading {
                 grpc_status: None,
                 overloaded,
             }),
-            standing: standing(&failed, is_worth_a_retry(&failed, policy)),
+            standing: standing(&failed, policy),
             failed,
             answered,
         }

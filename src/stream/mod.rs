@@ -11,9 +11,10 @@ mod retrying;
 use crate::host::{CalloutToken, Host};
 use crate::model::{HostAddr, Timestamp};
 use crate::pick::Pin;
-use crate::retry::{Keep, RetryRefusal};
+use crate::retry::{FirstBody, Keep, RetryRefusal, Standing};
 use crate::worker::Worker;
 use answer::Answered;
+use std::time::Duration;
 
 /// What Envoy is to do with what it just handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct Stream {
     head: bool,
     grpc: bool,
     router_retries: bool,
+    asks_for_timeout: Option<Duration>,
     pinned: Option<Pinned>,
     phase: Phase,
 }
@@ -55,7 +57,7 @@ enum Phase {
     /// It failed and is held back, while a retry is out.
     Retrying(Box<Retrying>),
     /// Another answer's headers have taken its place; its body is still to be replaced, or has been (`None`).
-    Replacing(Option<Vec<u8>>),
+    Replacing(Option<Box<Answered>>),
     /// It was answered by a local reply.
     Replied,
 }
@@ -82,9 +84,8 @@ struct Retrying {
 /// What must be known of the response that is held back.
 #[derive(Clone, Copy, Debug)]
 struct FirstAnswer {
-    standing: crate::retry::Standing,
-    /// It can't be given a body: it is headers only, or its body has begun to pass the filter.
-    fixed: bool,
+    standing: Standing,
+    body: FirstBody,
 }
 
 impl Default for Stream {
@@ -95,6 +96,7 @@ impl Default for Stream {
             head: false,
             grpc: false,
             router_retries: false,
+            asks_for_timeout: None,
             pinned: None,
             phase: Phase::Waiting,
         }

@@ -29,12 +29,14 @@ impl Stream {
         self.head = facts.method == Method::Head;
         self.grpc = facts.grpc;
         self.router_retries = facts.asks_router_to_retry;
+        self.asks_for_timeout = facts.asks_for_timeout;
         self.keep = match screen(&facts) {
             Ok(()) if worker.retries() => Keep::start(headers, end_of_stream, worker.held_bytes()),
             Ok(()) => Keep::Nothing(RetryRefusal::NumRetries),
             Err(refusal) => Keep::Nothing(refusal),
         };
-        let retriable = !matches!(self.keep, Keep::Nothing(_));
+        // A body that is still to come may be too large.
+        let retriable = matches!(self.keep, Keep::Whole(_)) && !self.router_retries;
         if let Some((cluster, pin)) = worker.pin(retriable, self.began) {
             self.set_pin(worker, cluster, pin);
         }

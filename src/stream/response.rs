@@ -6,7 +6,7 @@ use crate::health::Attempt;
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{HostAddr, Outcome};
-use crate::retry::{Decision, Failed, Standing, decide, is_worth_a_retry, may_be_worth_a_retry};
+use crate::retry::{Decision, Failed, FirstBody, RetryRefusal, deadline, decide, may_be_worth_a_retry, standing};
 use crate::worker::Worker;
 
 impl Stream {
@@ -17,6 +17,16 @@ impl Stream {
             return Flow::Continue;
         }
         self.phase = Phase::Passing;
+        let flow = self.judge(worker, end_of_stream);
+        if flow == Flow::Continue {
+            // The client gets this answer: nothing will be repeated.
+            self.keep.give_up(RetryRefusal::NoCopy);
+        }
+        flow
+    }
+
+    /// What the response says about its host, and whether it is held back for a retry.
+    fn judge<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
         let pinned = self.release_pin(worker);
         let Some(status) = status(worker) else {
             return Flow::Continue;
@@ -42,9 +52,11 @@ impl Stream {
                 host,
                 began: self.began,
                 outcome: classify(&answer),
+                seen: true,
             },
         );
         if let Some(pinned) = pinned
+            && pinned.cluster == cluster
             && classify(&answer) != Outcome::Ignored
         {
             worker.check_pin(&pinned.cluster, &pinned.pin, host);
@@ -55,17 +67,21 @@ impl Stream {
         let router_retries = self.router_retries || worker.attribute_number(Attribute::AttemptCount) > 1;
         let failed = look_closer(worker, &answer, router_retries);
         let now = worker.now();
-        match decide(&failed, &policy.retry, 1, self.began, now) {
+        let deadline = deadline(self.began, &policy.retry, self.asks_for_timeout);
+        match decide(&failed, &policy.retry, 1, deadline, now) {
             Decision::NotWanted => Flow::Continue,
             Decision::Refuse(reason) => {
                 worker.count(Metric::from(reason));
                 Flow::Continue
             }
             Decision::Retry(timeout) => {
-                let standing = standing(&failed, is_worth_a_retry(&failed, &policy.retry));
                 let first = FirstAnswer {
-                    standing,
-                    fixed: end_of_stream,
+                    standing: standing(&failed, &policy.retry),
+                    body: if end_of_stream {
+                        FirstBody::None
+                    } else {
+                        FirstBody::Ahead
+                    },
                 };
                 self.retry_first(worker, cluster, host, first, timeout)
             }
@@ -78,15 +94,18 @@ impl Stream {
             Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
             Phase::Retrying(retrying) => {
                 // Only with `allow_on_headers_stop_iteration`: the body comes although the headers are held back.
-                retrying.first.fixed = true;
+                retrying.first.body = FirstBody::Passed;
                 Flow::Pause
             }
-            Phase::Replacing(body) => {
-                let body = body.take();
-                if (size > 0 || body.is_some())
-                    && let Err(error) = worker.host.replace_response_body(size, &body.unwrap_or_default())
+            Phase::Replacing(answer) => {
+                let answer = answer.take();
+                let body = answer.as_ref().map_or(&[][..], |answer| &answer.body);
+                if (size > 0 || !body.is_empty())
+                    && let Err(error) = worker.host.replace_response_body(size, body)
                 {
                     worker.error(ErrorCause::Delivery, format_args!("body not replaced: {error}"));
+                    // Its length would not be the one that the headers state.
+                    reset(worker);
                 }
                 Flow::Continue
             }
@@ -98,14 +117,14 @@ impl Stream {
         match &self.phase {
             Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
             Phase::Retrying(_) => Flow::Pause,
-            Phase::Replacing(body) => {
-                if body.as_ref().is_some_and(|body| !body.is_empty()) {
+            Phase::Replacing(answer) => {
+                if answer.as_ref().is_some_and(|answer| !answer.body.is_empty()) {
                     worker.error(
                         ErrorCause::Delivery,
-                        format_args!("the first answer had trailers and no body, so the retry's body is lost"),
+                        format_args!("the first answer had trailers and no body, so the retry's has no place"),
                     );
-                }
-                if let Err(error) = worker.host.clear_response_trailers() {
+                    reset(worker);
+                } else if let Err(error) = worker.host.clear_response_trailers() {
                     worker.error(ErrorCause::Delivery, format_args!("trailers not removed: {error}"));
                 }
                 Flow::Continue
@@ -115,7 +134,13 @@ impl Stream {
 
     /// Asks what the classification of an answer that is not plainly good needs.
     fn look_at<H: Host>(&self, worker: &mut Worker<H>, status: u16) -> Answer {
-        let by_envoy = status >= 500;
+        let grpc_status = if self.grpc {
+            header(worker, "grpc-status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
+        } else {
+            None
+        };
+        // Envoy answers in the host's place by 5xx, and a gRPC request by 200 and a gRPC status.
+        let by_envoy = status >= 500 || grpc_status.is_some_and(|status| status != 0);
         Answer {
             status,
             flags: if by_envoy {
@@ -123,11 +148,7 @@ impl Stream {
             } else {
                 ResponseFlags::default()
             },
-            grpc_status: if self.grpc {
-                header(worker, "grpc-status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
-            } else {
-                None
-            },
+            grpc_status,
             overloaded: by_envoy && header(worker, "x-envoy-overloaded").is_some(),
         }
     }
@@ -146,17 +167,6 @@ fn look_closer<H: Host>(worker: &mut Worker<H>, answer: &Answer, router_retries:
         overloaded: answer.overloaded,
         rate_limited: header(worker, "x-envoy-ratelimited").is_some(),
         router_retries,
-    }
-}
-
-/// How useful an answer is.
-pub(super) fn standing(failed: &Failed, worth_a_retry: bool) -> Standing {
-    if !worth_a_retry {
-        Standing::Good
-    } else if failed.flags.any_of(ResponseFlags::NO_ANSWER) {
-        Standing::NoAnswer
-    } else {
-        Standing::Failure
     }
 }
 
@@ -179,6 +189,13 @@ fn status<H: Host>(worker: &mut Worker<H>) -> Option<u16> {
             worker.error(ErrorCause::Response, format_args!("no response status: {error}"));
             None
         }
+    }
+}
+
+/// Ends the stream, because what the client would get is not a whole answer.
+fn reset<H: Host>(worker: &mut Worker<H>) {
+    if let Err(error) = worker.host.reset_stream() {
+        worker.error(ErrorCause::Delivery, format_args!("stream not reset: {error}"));
     }
 }
 

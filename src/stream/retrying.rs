@@ -1,14 +1,13 @@
 //! A retry's way: out to the next host, back with an answer, and into the place of the one that failed.
 
-use super::answer::{Answered, Reading};
+use super::answer::{Answered, Reading, Unreadable};
 use super::{FirstAnswer, Flow, Phase, Retrying, Stream};
 use crate::health::Attempt;
 use crate::host::{Callout, CalloutToken, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{HostAddr, Outcome, Timestamp};
-use crate::pick::Pin;
-use crate::retry::{Decision, Delivery, RetryRefusal, Standing, decide, response_headers};
-use crate::worker::{PinSupport, Worker};
+use crate::retry::{Decision, Delivery, RetryRefusal, Standing, deadline, decide, response_headers};
+use crate::worker::Worker;
 use std::time::Duration;
 
 /// A callout on its way.
@@ -62,12 +61,9 @@ impl Stream {
         if copy.body().len() > worker.policy(cluster).retry.max_body_bytes {
             return Err(RetryRefusal::BodyTooLarge);
         }
-        let target = worker
-            .pick(cluster, tried, at)
-            .and_then(|pin| pin.first())
-            .ok_or(RetryRefusal::NoOtherHost)?;
-        // One host and no other: behind it Envoy would go on to hosts that we know nothing of.
-        let value = Pin::to(target).header_value();
+        let pin = worker.pin_retry(cluster, tried, at)?;
+        let target = pin.first().ok_or(RetryRefusal::NoOtherHost)?;
+        let value = pin.header_value();
         let callout = Callout {
             cluster,
             headers: copy.attempt_headers(worker.override_header(), Some(&value))?,
@@ -111,11 +107,17 @@ impl Stream {
     ) {
         worker.answered(&retrying.cluster, retrying.target);
         let policy = worker.policy(&retrying.cluster);
-        let reading = Reading::of(&worker.host, num_headers, body_size, &policy.retry).unwrap_or_else(|error| {
-            worker.error(
-                ErrorCause::CalloutAnswer,
-                format_args!("a retry's answer is lost: {error}"),
-            );
+        let reading = Reading::of(&worker.host, num_headers, body_size, &policy.retry, worker.held_bytes());
+        let reading = reading.unwrap_or_else(|why| {
+            match why {
+                Unreadable::TooLarge(_) => worker.count(Metric::from(RetryRefusal::HeldBytes)),
+                Unreadable::Host(_) | Unreadable::NoStatus => {
+                    worker.error(
+                        ErrorCause::CalloutAnswer,
+                        format_args!("a retry's answer is lost: {why}"),
+                    );
+                }
+            }
             Reading::unreadable()
         });
         Self::record_retry(worker, &retrying, reading.outcome);
@@ -132,11 +134,12 @@ impl Stream {
         } else {
             retrying.first.standing
         };
-        if reading.standing > best {
+        if reading.standing > best && reading.answered.is_some() {
             retrying.best = reading.answered;
         }
         let now = worker.now();
-        let again = match decide(&reading.failed, &policy.retry, retrying.attempts, self.began, now) {
+        let deadline = deadline(self.began, &policy.retry, self.asks_for_timeout);
+        let again = match decide(&reading.failed, &policy.retry, retrying.attempts, deadline, now) {
             Decision::Retry(timeout) => self
                 .send(worker, &retrying.cluster, &retrying.tried, timeout)
                 .map_err(Some),
@@ -158,7 +161,10 @@ impl Stream {
                 }
                 match retrying.best.take() {
                     Some(best) => self.deliver(worker, retrying.first, best),
-                    None => resume(worker),
+                    None => {
+                        self.keep.give_up(RetryRefusal::NoCopy);
+                        resume(worker);
+                    }
                 }
             }
         }
@@ -167,7 +173,7 @@ impl Stream {
     /// Records what a retry says about the host that it was sent to. Nothing can tell which host answered a
     /// callout, so it is held against a host only where pins have been seen to be followed.
     fn record_retry<H: Host>(worker: &mut Worker<H>, retrying: &Retrying, outcome: Outcome) {
-        if worker.pin_support(&retrying.cluster) != PinSupport::Followed {
+        if !worker.follows_pins(&retrying.cluster) {
             worker.count_attempt(outcome);
             return;
         }
@@ -177,19 +183,24 @@ impl Stream {
                 host: retrying.target,
                 began: retrying.sent,
                 outcome,
+                seen: false,
             },
         );
     }
 
     /// Puts an answer in the place of the first one.
-    fn deliver<H: Host>(&mut self, worker: &mut Worker<H>, first: FirstAnswer, answer: Answered) {
+    fn deliver<H: Host>(&mut self, worker: &mut Worker<H>, first: FirstAnswer, mut answer: Answered) {
+        self.keep.give_up(RetryRefusal::NoCopy);
         let bodiless = self.head || matches!(answer.status, 100..=199 | 204 | 304);
+        if bodiless {
+            answer.body.clear();
+        }
         let length = answer.body.len().to_string();
         let headers = response_headers(&answer.headers, bodiless, &length);
-        match Delivery::of(first.fixed, !answer.body.is_empty()) {
+        match Delivery::of(first.body, !answer.body.is_empty()) {
             Delivery::InPlace => match worker.host.replace_response_headers(&headers) {
                 Ok(()) => {
-                    self.phase = Phase::Replacing(Some(answer.body));
+                    self.phase = Phase::Replacing(Some(Box::new(answer)));
                     resume(worker);
                 }
                 Err(error) => undelivered(worker, error),

@@ -10,19 +10,18 @@ mod tick;
 mod view;
 
 pub use report::Report;
-pub use view::PinSupport;
 
 use crate::config::{ClusterPolicy, Config};
-use crate::health::Attempt;
+use crate::health::{Attempt, Event};
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Entropy, HostAddr, Outcome, Timestamp};
 use crate::pick::Pin;
-use crate::retry::HeldBytes;
+use crate::retry::{HeldBytes, RetryRefusal};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
-use view::ClusterView;
+use view::{ClusterView, PinSupport};
 
 /// How often the tick comes: counters are handed over, ejections that are over are written down.
 const TICK: Duration = Duration::from_secs(1);
@@ -43,17 +42,25 @@ pub struct Worker<H> {
     clusters: HashMap<Rc<str>, ClusterView>,
     version: shared::Version,
     held: HeldBytes,
+    max_body_bytes: usize,
+    retries: bool,
     clock: Timestamp,
     upkeep: tick::Upkeep,
 }
 
 impl<H: Host> Worker<H> {
-    /// A worker with this configuration. `salt` tells the workers of a process apart; it need not be random.
+    /// A worker with this configuration. Its entropy comes from the time of its start and `salt`: the workers of a
+    /// process start at different nanoseconds.
     pub fn start(host: H, config: Config, salt: u64) -> Self {
+        let max_body_bytes = config.policies().map(|policy| policy.retry.max_body_bytes).max();
+        let max_body_bytes = max_body_bytes.unwrap_or(0);
+        let retries = config.policies().any(|policy| policy.retry.num_retries > 0);
         let mut worker = Self {
             report: Report::start(&host),
             held: HeldBytes::up_to(config.max_held_bytes),
             config,
+            max_body_bytes,
+            retries,
             entropy: Entropy::seeded(salt),
             clusters: HashMap::new(),
             version: shared::Version::default(),
@@ -89,17 +96,13 @@ impl<H: Host> Worker<H> {
     }
 
     /// The largest body that any cluster would keep: the request's own cluster is not asked for before it fails.
-    pub fn max_body_bytes(&self) -> usize {
-        self.config
-            .policies()
-            .map(|policy| policy.retry.max_body_bytes)
-            .max()
-            .unwrap_or(0)
+    pub const fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
     }
 
     /// Whether any cluster retries at all.
-    pub fn retries(&self) -> bool {
-        self.config.policies().any(|policy| policy.retry.num_retries > 0)
+    pub const fn retries(&self) -> bool {
+        self.retries
     }
 
     /// The policy of a cluster.
@@ -162,30 +165,37 @@ impl<H: Host> Worker<H> {
         let cluster = self.cluster_name()?;
         let entropy = self.entropy.draw();
         let view = self.fresh_view(&cluster)?;
-        if view.all_available(now) {
+        if !view.any_ejected(now) {
             return None;
         }
+        let retriable = retriable && view.policy.retry.num_retries > 0;
         if retriable && view.policy.picking.discovery_percent.chance(entropy) {
             self.count(Metric::Discovery);
             return None;
         }
-        let pin = self.pick(&cluster, &[], now)?;
+        let pin = view.pick(&[], now, &mut Entropy::seeded(entropy))?;
         Some((cluster, pin))
     }
 
-    /// The pin for a retry: available hosts of the cluster that are not among `tried`. `None` if there is none.
-    pub fn pick(&mut self, cluster: &str, tried: &[HostAddr], now: Timestamp) -> Option<Pin> {
+    /// The pin for a retry: available hosts of the cluster that are not among `tried`.
+    ///
+    /// # Errors
+    /// If there is none, or if the cluster would not follow the pin.
+    pub fn pin_retry(&mut self, cluster: &str, tried: &[HostAddr], now: Timestamp) -> Result<Pin, RetryRefusal> {
+        self.sync();
         let mut entropy = Entropy::seeded(self.entropy.draw());
-        let view = self.clusters.get_mut(cluster)?;
-        view.pick(tried, now, &mut entropy)
+        let view = self.fresh_view(cluster).ok_or(RetryRefusal::NoOtherHost)?;
+        if matches!(view.pin_support.at(now), PinSupport::Ignored(_)) {
+            return Err(RetryRefusal::PinsIgnored);
+        }
+        view.pick(tried, now, &mut entropy).ok_or(RetryRefusal::NoOtherHost)
     }
 
     /// Whether the cluster has been seen to follow pins.
-    pub fn pin_support(&self, cluster: &str) -> PinSupport {
+    pub fn follows_pins(&self, cluster: &str) -> bool {
         self.clusters
             .get(cluster)
-            .map(|view| view.pin_support)
-            .unwrap_or_default()
+            .is_some_and(|view| view.pin_support == PinSupport::Followed)
     }
 
     /// An attempt has been sent to a host that we named.
@@ -212,13 +222,15 @@ impl<H: Host> Worker<H> {
             return;
         }
         let followed = pin.hosts().any(|named| named == host);
-        if let Some(view) = self.clusters.get_mut(cluster) {
-            view.pin_support = if followed {
-                PinSupport::Followed
-            } else {
-                PinSupport::Ignored
-            };
-        }
+        let now = self.clock;
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        view.pin_support = if followed {
+            PinSupport::Followed
+        } else {
+            PinSupport::Ignored(now)
+        };
         if !followed {
             self.report.error(
                 ErrorCause::PinIgnored,
@@ -232,7 +244,10 @@ impl<H: Host> Worker<H> {
             );
         } else if !as_meant {
             for gone in pin.hosts().take_while(|named| *named != host) {
-                self.update(cluster, |table, _, _| table.remove(gone));
+                if let Some(view) = self.clusters.get_mut(cluster) {
+                    view.note_absent(gone, now);
+                }
+                self.update(cluster, |table, policy, _| table.remove(gone, policy));
             }
         }
     }
@@ -249,8 +264,18 @@ impl<H: Host> Worker<H> {
         let Some(view) = self.fresh_view(cluster) else {
             return;
         };
-        if view.touch(attempt.host) && attempt.outcome == Outcome::Success {
-            return;
+        if attempt.seen {
+            view.touch(attempt.host);
+        }
+        match view.table().get(attempt.host) {
+            // Nothing to reset: nearly every attempt.
+            Some(host) if host.streaks.is_clean() && attempt.outcome == Outcome::Success => return,
+            None if view.is_full() => {
+                let host = attempt.host;
+                self.report_events(cluster, &[Event::Full { host }]);
+                return;
+            }
+            _ => {}
         }
         let now = self.now();
         self.update(cluster, |table, policy, entropy| {
@@ -265,7 +290,7 @@ const fn outcome_metric(outcome: Outcome) -> Metric {
     match outcome {
         Outcome::Success => Metric::AttemptsSuccess,
         Outcome::Failure(External { .. }) => Metric::AttemptsFailureExternal,
-        Outcome::Failure(LocalOrigin { .. }) => Metric::AttemptsFailureLocalOrigin,
+        Outcome::Failure(LocalOrigin) => Metric::AttemptsFailureLocalOrigin,
         Outcome::Overload => Metric::AttemptsOverload,
         Outcome::Ignored => Metric::AttemptsIgnored,
     }

@@ -84,12 +84,14 @@ impl Report {
         }
     }
 
-    /// Sets a gauge.
-    pub fn set_gauge(&mut self, host: &impl Host, metric: Metric, value: u64) {
+    /// Sets a gauge. Returns whether Envoy took it.
+    pub fn set_gauge(&mut self, host: &impl Host, metric: Metric, value: u64) -> bool {
         let id = self.counters.get(metric as usize).and_then(|counter| counter.id);
-        if id.is_some_and(|id| host.record_metric(id, value).is_err()) {
+        let set = id.is_none_or(|id| host.record_metric(id, value).is_ok());
+        if !set {
             self.count(Metric::ErrorsMetric);
         }
+        set
     }
 
     /// Counts an internal error, and logs why unless the same cause was logged a short time ago.

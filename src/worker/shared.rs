@@ -14,12 +14,15 @@
 use super::Worker;
 use super::view::ClusterView;
 use crate::config::ClusterPolicy;
-use crate::health::{Change, ClusterTable, Event};
+use crate::health::{Change, ClusterTable, Event, FORMAT};
 use crate::host::{Cas, Host, HostError, HostResult};
 use crate::metrics::ErrorCause;
 use crate::model::{Entropy, Timestamp};
 use crate::pick::Rotation;
 use std::rc::Rc;
+
+// The keys below carry the format's number.
+const _: () = assert!(FORMAT == 1, "another format needs other keys");
 
 const VERSION_KEY: &str = "sidestep/1/version";
 pub(super) const CLUSTERS_KEY: &str = "sidestep/1/clusters";
@@ -72,11 +75,13 @@ impl<H: Host> Worker<H> {
     pub(super) fn fresh_view(&mut self, cluster: &str) -> Option<&mut ClusterView> {
         let version = self.version.cas;
         let view = self.view(cluster)?;
-        if view.record == RecordVersion::Unknown || view.read_at != version {
+        let stale = view.record == RecordVersion::Unknown || view.read_at != version;
+        let up_to_date = !stale || self.read_record(cluster);
+        let view = self.clusters.get_mut(cluster)?;
+        if up_to_date {
             view.read_at = version;
-            self.read_record(cluster);
         }
-        self.clusters.get_mut(cluster)
+        Some(view)
     }
 
     /// The view of a cluster, as it is; a new one if there is room.
@@ -96,10 +101,10 @@ impl<H: Host> Worker<H> {
         self.clusters.get_mut(cluster)
     }
 
-    /// Reads a cluster's record into its view, unless it is the one that the view has.
-    fn read_record(&mut self, cluster: &str) {
+    /// Reads a cluster's record into its view, unless it is the one that the view has. Returns whether it could.
+    fn read_record(&mut self, cluster: &str) -> bool {
         let Some(view) = self.clusters.get_mut(cluster) else {
-            return;
+            return false;
         };
         match self.host.shared_data(&view.key) {
             Ok(None) => view.record = RecordVersion::Absent,
@@ -119,11 +124,15 @@ impl<H: Host> Worker<H> {
                     );
                 }
             }
-            Err(error) => self.error(
-                ErrorCause::SharedDataRead,
-                format_args!("no record of cluster {cluster}: {error}"),
-            ),
+            Err(error) => {
+                self.error(
+                    ErrorCause::SharedDataRead,
+                    format_args!("no record of cluster {cluster}: {error}"),
+                );
+                return false;
+            }
         }
+        true
     }
 
     /// Changes a cluster's record by `step`, which is done anew if another worker was faster, and reports what

@@ -44,6 +44,7 @@ impl<H: Host> Worker<H> {
             Ok(Some((bytes, cas))) => (String::from_utf8(bytes).unwrap_or_default(), cas),
             Ok(None) => (String::new(), Cas::ABSENT),
             Err(error) => {
+                self.upkeep.seen = None;
                 self.error(ErrorCause::SharedDataRead, format_args!("no list of clusters: {error}"));
                 return;
             }
@@ -85,8 +86,7 @@ impl<H: Host> Worker<H> {
         };
         let touched = view.take_touched(now);
         // Most ticks have nothing to do; a look at the view is enough to know.
-        let change = view.table().clone().settle(&view.policy, now);
-        if touched.is_empty() && !change.changed {
+        if touched.is_empty() && view.table().is_settled(&view.policy, now) {
             return;
         }
         self.update(cluster, |table, policy, _| {
@@ -102,8 +102,8 @@ impl<H: Host> Worker<H> {
         let ejected: usize = self.clusters.values().map(|view| view.table().ejected(now)).sum();
         let ejected = u64::try_from(ejected).unwrap_or(u64::MAX);
         if self.upkeep.ejections_active != Some(ejected) {
-            self.upkeep.ejections_active = Some(ejected);
-            self.report.set_gauge(&self.host, Metric::EjectionsActive, ejected);
+            let set = self.report.set_gauge(&self.host, Metric::EjectionsActive, ejected);
+            self.upkeep.ejections_active = set.then_some(ejected);
         }
     }
 }

@@ -2,22 +2,37 @@
 
 use super::shared::RecordVersion;
 use crate::config::{ClusterPolicy, Config};
-use crate::health::ClusterTable;
+use crate::health::{ClusterTable, HostHealth};
 use crate::host::Cas;
 use crate::model::{Entropy, HostAddr, Timestamp};
 use crate::pick::{Candidate, Pin, Rotation};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Whether a cluster follows pins, as far as has been seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PinSupport {
-    /// No pinned attempt has been answered yet.
+pub(super) enum PinSupport {
+    /// No pinned attempt has been answered yet, or it is too long ago that one went elsewhere.
     #[default]
     Unknown,
     /// The last pinned attempt went where its pin said.
     Followed,
-    /// The last pinned attempt went elsewhere.
-    Ignored,
+    /// The last pinned attempt went elsewhere, at this time.
+    Ignored(Timestamp),
+}
+
+/// How long a thing that Envoy was seen to do is held to be so: a configuration may change.
+const BELIEVED_FOR: Duration = Duration::from_secs(60);
+
+impl PinSupport {
+    /// What is still to be believed of it.
+    #[must_use]
+    pub(super) fn at(self, now: Timestamp) -> Self {
+        match self {
+            Self::Ignored(since) if now.since(since) >= BELIEVED_FOR => Self::Unknown,
+            other => other,
+        }
+    }
 }
 
 /// One cluster as one worker sees it.
@@ -40,6 +55,7 @@ pub(super) struct ClusterView {
     /// The hosts that may take an attempt until `candidates_until`; sorted like the table.
     candidates: Vec<Candidate>,
     candidates_until: Timestamp,
+    any_ejected: bool,
 }
 
 /// What only this worker knows of a host.
@@ -48,6 +64,8 @@ struct Local {
     in_flight: u32,
     /// A response came from it since its `seen` was last written.
     touched: bool,
+    /// Until when it is not picked, because Envoy passed it over: it is not in the cluster.
+    absent_until: Timestamp,
 }
 
 impl ClusterView {
@@ -64,6 +82,7 @@ impl ClusterView {
             rotation,
             candidates: Vec::new(),
             candidates_until: Timestamp::ZERO,
+            any_ejected: false,
         };
         view.install(ClusterTable::default());
         view
@@ -80,16 +99,33 @@ impl ClusterView {
         self.local = table
             .hosts()
             .iter()
-            .map(|host| self.local_of(host.addr).copied().unwrap_or_default())
+            .map(|host| self.local_of(host).unwrap_or_default())
             .collect();
         self.table = table;
         self.candidates_until = Timestamp::ZERO;
     }
 
-    /// Whether all known hosts are available, so that no pin is needed.
-    pub(super) fn all_available(&mut self, now: Timestamp) -> bool {
+    /// Whether any host is ejected, so that a pin is needed.
+    pub(super) fn any_ejected(&mut self, now: Timestamp) -> bool {
         self.refresh_candidates(now);
-        self.candidates.len() == self.table.hosts().len()
+        self.any_ejected
+    }
+
+    /// Whether no further host can be recorded.
+    pub(super) fn is_full(&self) -> bool {
+        self.table.hosts().len() >= self.policy.picking.max_hosts
+    }
+
+    /// Envoy has passed a host over: it is not picked for a while.
+    pub(super) fn note_absent(&mut self, host: HostAddr, now: Timestamp) {
+        if let Some(local) = self
+            .table
+            .position(host)
+            .and_then(|position| self.local.get_mut(position))
+        {
+            local.absent_until = now.after(BELIEVED_FOR);
+            self.candidates_until = Timestamp::ZERO;
+        }
     }
 
     /// A pin to available hosts that are not among `tried`.
@@ -125,19 +161,16 @@ impl ClusterView {
         }
     }
 
-    /// Notes that a response came from a host. Returns whether the host is on record with no failures, so that a
-    /// success has nothing to change.
-    pub(super) fn touch(&mut self, host: HostAddr) -> bool {
-        let Some(position) = self.table.position(host) else {
-            return false;
-        };
-        if let Some(local) = self.local.get_mut(position) {
+    /// Notes that a response came from a host.
+    pub(super) fn touch(&mut self, host: HostAddr) {
+        if let Some(local) = self
+            .table
+            .position(host)
+            .and_then(|position| self.local.get_mut(position))
+        {
             local.touched = true;
+            local.absent_until = Timestamp::ZERO;
         }
-        self.table
-            .hosts()
-            .get(position)
-            .is_some_and(|host| host.streaks.is_clean())
     }
 
     /// The hosts that answered, and whose `seen` on record is a good part of `forget_after` old.
@@ -155,8 +188,13 @@ impl ClusterView {
             .collect()
     }
 
-    fn local_of(&self, host: HostAddr) -> Option<&Local> {
-        self.local.get(self.table.position(host)?)
+    /// What this worker knows of a host that comes with a new table.
+    fn local_of(&self, host: &HostHealth) -> Option<Local> {
+        let position = self.table.position(host.addr)?;
+        let mut local = *self.local.get(position)?;
+        // Another worker has written down a later answer: ours is told, and must not be told again after it.
+        local.touched &= self.table.hosts().get(position)?.seen >= host.seen;
+        Some(local)
     }
 
     /// Finds the available hosts anew if the table has changed or an ejection's time is over.
@@ -170,15 +208,17 @@ impl ClusterView {
                 .hosts()
                 .iter()
                 .zip(&self.local)
-                .filter(|(host, _)| host.is_available(now))
+                .filter(|(host, local)| host.is_available(now) && local.absent_until <= now)
                 .map(|(host, local)| Candidate {
                     addr: host.addr,
                     in_flight: local.in_flight,
                 }),
         );
+        self.any_ejected = self.table.ejected(now) > 0;
         self.candidates_until = self
             .table
             .ejection_ends()
+            .chain(self.local.iter().map(|local| local.absent_until))
             .filter(|end| *end > now)
             .min()
             .unwrap_or(Timestamp::from_nanos(u64::MAX));

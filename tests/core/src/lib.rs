@@ -5,6 +5,7 @@
 //! run in both says `use sidestep_core::test;`, and then `#[test]` as usual.
 
 pub mod bad_configs;
+pub mod fake_host;
 pub mod good_configs;
 
 /// The attribute of a test function, for the target that is being compiled.

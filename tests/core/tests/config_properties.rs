@@ -152,7 +152,11 @@ fn cluster() -> Any {
 }
 
 fn hosts() -> impl Strategy<Value = Value> {
-    prop::collection::hash_set(any::<std::net::SocketAddr>(), 0..10).prop_map(|hosts| {
+    prop::collection::hash_set(
+        (any::<std::net::IpAddr>(), any::<u16>()).prop_map(std::net::SocketAddr::from),
+        0..10,
+    )
+    .prop_map(|hosts| {
         hosts
             .iter()
             .filter(|host| host.port() > 0)

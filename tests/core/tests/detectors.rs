@@ -8,7 +8,7 @@ use sidestep_core::test;
 const OK: Outcome = Outcome::Success;
 const E500: Outcome = Outcome::Failure(FailureOrigin::External { gateway: false });
 const E503: Outcome = Outcome::Failure(FailureOrigin::External { gateway: true });
-const RESET: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin { timeout: false });
+const RESET: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin);
 
 fn thresholds(any_5xx: u32, gateway: u32, local: u32, split: bool) -> OutlierDetection {
     OutlierDetection {

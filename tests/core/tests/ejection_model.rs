@@ -40,7 +40,7 @@ impl From<Kind> for Outcome {
             Kind::Success => Self::Success,
             Kind::Error500 => Self::Failure(FailureOrigin::External { gateway: false }),
             Kind::Error503 => Self::Failure(FailureOrigin::External { gateway: true }),
-            Kind::Reset => Self::Failure(FailureOrigin::LocalOrigin { timeout: false }),
+            Kind::Reset => Self::Failure(FailureOrigin::LocalOrigin),
             Kind::Overload => Self::Overload,
             Kind::Ignored => Self::Ignored,
         }
@@ -260,7 +260,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Attempt { host, outcome, took } if host <= hosts => {
-                    let attempt = Attempt { host: addr(host), began: time(now - took), outcome: outcome.into() };
+                    let attempt = Attempt { host: addr(host), began: time(now - took), outcome: outcome.into(), seen: true };
                     let _ = table.record(&attempt, &policy, time(now), &mut entropy);
                     model.attempt(host, outcome, now - took, now);
                 }

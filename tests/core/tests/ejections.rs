@@ -56,6 +56,7 @@ impl Bench {
             host: host(number),
             began,
             outcome,
+            seen: true,
         };
         self.table
             .record(&attempt, &self.policy, self.now, &mut self.entropy)

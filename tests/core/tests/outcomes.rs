@@ -7,8 +7,7 @@ use sidestep_core::test;
 const SUCCESS: Outcome = Outcome::Success;
 const GATEWAY: Outcome = Outcome::Failure(FailureOrigin::External { gateway: true });
 const BAD_ANSWER: Outcome = Outcome::Failure(FailureOrigin::External { gateway: false });
-const NO_ANSWER: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin { timeout: false });
-const TIMEOUT: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin { timeout: true });
+const NO_ANSWER: Outcome = Outcome::Failure(FailureOrigin::LocalOrigin);
 
 fn status(status: u16) -> Answer {
     Answer {
@@ -47,7 +46,7 @@ fn an_answer_that_envoy_made_is_judged_by_its_flag_and_not_by_its_status() {
         (0x40, 503, NO_ANSWER),          // UC
         (0x10, 503, NO_ANSWER),          // UR
         (0x8, 503, NO_ANSWER),           // LR
-        (0x4, 504, TIMEOUT),             // UT
+        (0x4, 504, NO_ANSWER),           // UT
         (0x80, 503, Outcome::Ignored),   // UO: our own circuit breaker
         (0x4000, 503, Outcome::Ignored), // DC: the client is gone
         (0x8020, 503, NO_ANSWER),        // URX with UF

@@ -4,7 +4,10 @@ use sidestep::config::{RetryOn, RetryPolicy};
 use sidestep::detect::ResponseFlags;
 use sidestep::http::{HeaderBlock, RequestFacts};
 use sidestep::model::Timestamp;
-use sidestep::retry::{Decision, Failed, RetryRefusal, decide, is_worth_a_retry, may_be_worth_a_retry, screen};
+use sidestep::retry::{
+    Decision, Failed, RetryRefusal, Standing, deadline, decide, is_worth_a_retry, may_be_worth_a_retry, screen,
+    standing,
+};
 use sidestep_core::test;
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ fn no_answer(flags: ResponseFlags) -> Failed {
 
 fn decided(failed: &Failed, policy: &RetryPolicy) -> Decision {
     let now = Timestamp::from_nanos(1);
-    decide(failed, policy, 1, now, now)
+    decide(failed, policy, 1, deadline(now, policy, None), now)
 }
 
 /// `retry_on` with these conditions and no others.
@@ -210,16 +213,60 @@ fn attempts_end_at_num_retries_and_at_the_deadline() {
     };
     let began = Timestamp::from_nanos(5);
     let after = |millis| began.after(Duration::from_millis(millis));
-    let at = |attempts, millis| decide(&failed(503), &policy, attempts, began, after(millis));
+    let end = deadline(began, &policy, None);
+    let at = |attempts, millis| decide(&failed(503), &policy, attempts, end, after(millis));
     assert_eq!(at(2, 0), Decision::Retry(Duration::from_secs(1)));
     assert_eq!(at(3, 0), Decision::Refuse(RetryRefusal::NumRetries));
     assert_eq!(at(1, 400), Decision::Retry(Duration::from_millis(600)));
     assert_eq!(at(1, 999), Decision::Retry(Duration::from_millis(1)));
     let half_a_millisecond_left = began.after(Duration::from_micros(999_500));
     assert_eq!(
-        decide(&failed(503), &policy, 1, began, half_a_millisecond_left),
+        decide(&failed(503), &policy, 1, end, half_a_millisecond_left),
         Decision::Refuse(RetryRefusal::Deadline)
     );
     assert_eq!(at(1, 1000), Decision::Refuse(RetryRefusal::Deadline));
     assert_eq!(at(1, 5000), Decision::Refuse(RetryRefusal::Deadline));
+}
+
+#[test]
+fn a_caller_that_wants_to_wait_for_less_is_not_kept_longer() {
+    let policy = RetryPolicy::default();
+    let began = Timestamp::from_nanos(5);
+    let second = Duration::from_secs(1);
+    assert_eq!(deadline(began, &policy, Some(second)), began.after(second));
+    assert_eq!(
+        deadline(began, &policy, Some(100 * second)),
+        began.after(policy.timeout)
+    );
+    let asked = |value: &[u8]| {
+        let headers = HeaderBlock::from_pairs(&[(b"x-envoy-upstream-rq-timeout-ms", value)]);
+        RequestFacts::read(&headers, "x-sidestep-host").asks_for_timeout
+    };
+    assert_eq!(asked(b"200"), Some(Duration::from_millis(200)));
+    for odd in [&b"0"[..], b"", b"-1", b"1s", b"\xff"] {
+        assert_eq!(asked(odd), None);
+    }
+}
+
+#[test]
+fn an_answer_of_a_host_is_worth_more_than_envoys_and_a_good_one_more_than_a_failure() {
+    let policy = RetryPolicy::default();
+    assert_eq!(
+        standing(&no_answer(ResponseFlags::UPSTREAM_CONNECTION_FAILURE), &policy),
+        Standing::NoAnswer
+    );
+    assert_eq!(
+        standing(&no_answer(ResponseFlags::UPSTREAM_OVERFLOW), &policy),
+        Standing::NoAnswer
+    );
+    // A 500 is a failure, although the default `retry_on` does not repeat it.
+    for status in [500, 503] {
+        assert_eq!(standing(&failed(status), &policy), Standing::Failure);
+    }
+    for status in [200, 404] {
+        assert_eq!(standing(&failed(status), &policy), Standing::Good);
+    }
+    let conflict = retry_on(|on| on.retriable_4xx = true);
+    assert_eq!(standing(&failed(409), &conflict), Standing::Failure);
+    assert!(Standing::NoAnswer < Standing::Failure && Standing::Failure < Standing::Good);
 }

@@ -1,0 +1,265 @@
+//! A host for tests of one request at a time, natively and under node: a proxy's side of the conversation, as far as a
+//! test sets it.
+//!
+//! The simulator (`tests/sim`) is a whole proxy; this is the smallest thing that the filter can talk to.
+
+use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId};
+use sidestep::http::{HeaderBlock, Pair};
+use sidestep::metrics::{Metric, MetricKind};
+use sidestep::model::Timestamp;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+type Headers = Vec<(String, String)>;
+
+/// The host. Clones are the same host, so that a test can look at what a worker did with it.
+#[derive(Clone, Debug, Default)]
+pub struct FakeHost(Rc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    now: Cell<Timestamp>,
+    request: RefCell<Headers>,
+    request_body: RefCell<Vec<u8>>,
+    response: RefCell<Headers>,
+    attributes: RefCell<HashMap<String, Vec<u8>>>,
+    callout: RefCell<(Headers, Vec<u8>)>,
+    shared: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    failing_read: RefCell<Option<String>>,
+    seen: RefCell<Seen>,
+}
+
+/// What the filter did.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The headers of its callouts.
+    pub callouts: Vec<Headers>,
+    /// The response headers that it put in the place of others.
+    pub replaced: Option<Headers>,
+    /// Whether it let a response go on.
+    pub resumed: bool,
+    /// Whether it reset the stream.
+    pub reset: bool,
+    /// The bodies that it put in the place of others.
+    pub bodies: Vec<Vec<u8>>,
+    /// How often it wrote shared data.
+    pub writes: u32,
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Headers {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn block(headers: &Headers) -> HeaderBlock {
+    let pairs: Vec<Pair<'_>> = headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect();
+    HeaderBlock::from_pairs(&pairs)
+}
+
+impl FakeHost {
+    /// Lets time pass.
+    pub fn pass(&self, time: Duration) {
+        self.0.now.set(self.0.now.get().after(time));
+    }
+
+    /// The next request has these headers; `:method GET` unless they say otherwise.
+    pub fn request(&self, pairs: &[(&str, &str)]) {
+        let mut headers = owned(pairs);
+        if !pairs.iter().any(|(name, _)| *name == ":method") {
+            headers.insert(0, (":method".to_owned(), "GET".to_owned()));
+        }
+        *self.0.request.borrow_mut() = headers;
+    }
+
+    /// The piece of request body that comes next.
+    pub fn request_body(&self, body: &[u8]) {
+        *self.0.request_body.borrow_mut() = body.to_vec();
+    }
+
+    /// The response is from this host of the cluster `backend`, with this status, flags and these headers.
+    pub fn response(&self, host: &str, status: &str, flags: u64, pairs: &[(&str, &str)]) {
+        let mut headers = owned(pairs);
+        headers.push((":status".to_owned(), status.to_owned()));
+        *self.0.response.borrow_mut() = headers;
+        let mut attributes = self.0.attributes.borrow_mut();
+        for (attribute, value) in [
+            (Attribute::ClusterName, b"backend".to_vec()),
+            (Attribute::UpstreamAddress, host.as_bytes().to_vec()),
+            (Attribute::ResponseFlags, flags.to_le_bytes().to_vec()),
+            (Attribute::AttemptCount, 1_u64.to_le_bytes().to_vec()),
+        ] {
+            attributes.insert(format!("{attribute:?}"), value);
+        }
+    }
+
+    /// The answer of the next callout.
+    pub fn callout(&self, pairs: &[(&str, &str)], body: &[u8]) {
+        *self.0.callout.borrow_mut() = (owned(pairs), body.to_vec());
+    }
+
+    /// The next read of this piece of shared data fails.
+    pub fn fail_next_read(&self, key: &str) {
+        *self.0.failing_read.borrow_mut() = Some(key.to_owned());
+    }
+
+    /// A piece of shared data.
+    pub fn shared(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.shared.borrow().get(key).map(|(value, _)| value.clone())
+    }
+
+    /// A header of the request as it goes on.
+    pub fn request_header(&self, name: &str) -> Option<String> {
+        let headers = self.0.request.borrow();
+        headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.clone())
+    }
+
+    /// What the filter did so far.
+    pub fn seen(&self) -> Seen {
+        self.0.seen.borrow().clone()
+    }
+
+    /// The time.
+    pub fn time(&self) -> Timestamp {
+        self.0.now.get()
+    }
+}
+
+impl Host for FakeHost {
+    fn now(&self) -> HostResult<Timestamp> {
+        Ok(self.0.now.get())
+    }
+
+    fn configuration(&self) -> HostResult<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn set_tick_period(&self, _: Duration) -> HostResult<()> {
+        Ok(())
+    }
+
+    fn request_headers(&self) -> HostResult<HeaderBlock> {
+        Ok(block(&self.0.request.borrow()))
+    }
+
+    fn set_request_header(&self, name: &str, value: &str) -> HostResult<()> {
+        self.remove_request_header(name)?;
+        self.0.request.borrow_mut().push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn remove_request_header(&self, name: &str) -> HostResult<()> {
+        self.0.request.borrow_mut().retain(|(found, _)| found != name);
+        Ok(())
+    }
+
+    fn request_body(&self, _: usize) -> HostResult<Vec<u8>> {
+        Ok(self.0.request_body.borrow().clone())
+    }
+
+    fn request_trailers(&self) -> HostResult<HeaderBlock> {
+        Ok(HeaderBlock::default())
+    }
+
+    fn response_header(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
+        let headers = self.0.response.borrow();
+        Ok(headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.clone().into_bytes()))
+    }
+
+    fn replace_response_headers(&self, headers: &[Pair<'_>]) -> HostResult<()> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+        self.0.seen.borrow_mut().replaced = Some(headers);
+        Ok(())
+    }
+
+    fn replace_response_body(&self, _: usize, body: &[u8]) -> HostResult<()> {
+        self.0.seen.borrow_mut().bodies.push(body.to_vec());
+        Ok(())
+    }
+
+    fn clear_response_trailers(&self) -> HostResult<()> {
+        Ok(())
+    }
+
+    fn resume_response(&self) -> HostResult<()> {
+        self.0.seen.borrow_mut().resumed = true;
+        Ok(())
+    }
+
+    fn reset_stream(&self) -> HostResult<()> {
+        self.0.seen.borrow_mut().reset = true;
+        Ok(())
+    }
+
+    fn send_local_response(&self, _: u16, _: &[Pair<'_>], _: &[u8], _: &str) -> HostResult<()> {
+        Ok(())
+    }
+
+    fn attribute(&self, attribute: Attribute) -> HostResult<Option<Vec<u8>>> {
+        Ok(self.0.attributes.borrow().get(&format!("{attribute:?}")).cloned())
+    }
+
+    fn dispatch(&self, callout: Callout<'_>) -> HostResult<CalloutToken> {
+        let callouts = &mut self.0.seen.borrow_mut().callouts;
+        callouts.push(owned(&callout.headers));
+        Ok(CalloutToken(u32::try_from(callouts.len()).unwrap_or(u32::MAX)))
+    }
+
+    fn callout_headers(&self) -> HostResult<HeaderBlock> {
+        Ok(block(&self.0.callout.borrow().0))
+    }
+
+    fn callout_body(&self, _: usize) -> HostResult<Vec<u8>> {
+        Ok(self.0.callout.borrow().1.clone())
+    }
+
+    fn shared_data(&self, key: &str) -> HostResult<Option<(Vec<u8>, Cas)>> {
+        let mut failing = self.0.failing_read.borrow_mut();
+        if failing.as_deref() == Some(key) {
+            *failing = None;
+            return Err(HostError::Status(10));
+        }
+        Ok(self
+            .0
+            .shared
+            .borrow()
+            .get(key)
+            .map(|(value, cas)| (value.clone(), Cas(*cas))))
+    }
+
+    fn set_shared_data(&self, key: &str, value: &[u8], cas: Cas) -> HostResult<()> {
+        let mut shared = self.0.shared.borrow_mut();
+        if shared.get(key).is_some_and(|(_, current)| *current != cas.0) {
+            return Err(HostError::CasMismatch);
+        }
+        let writes = &mut self.0.seen.borrow_mut().writes;
+        *writes += 1;
+        shared.insert(key.to_owned(), (value.to_vec(), *writes));
+        Ok(())
+    }
+
+    fn define_metric(&self, _: MetricKind, metric: Metric) -> HostResult<MetricId> {
+        Ok(MetricId(metric as u32))
+    }
+
+    fn increment_metric(&self, _: MetricId, _: u64) -> HostResult<()> {
+        Ok(())
+    }
+
+    fn record_metric(&self, _: MetricId, _: u64) -> HostResult<()> {
+        Ok(())
+    }
+}
