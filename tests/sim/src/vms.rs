@@ -21,6 +21,8 @@ impl Engine {
 
     fn load_everywhere(&mut self) -> Result<(), Vec<String>> {
         for worker in 0..self.workers.len() {
+            // Workers start one after the other, never in the same nanosecond.
+            self.world().now += 1_371;
             match self.load_vm() {
                 Some(vm) => self.workers[worker].vm = Some(vm),
                 None => {

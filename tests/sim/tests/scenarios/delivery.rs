@@ -159,9 +159,30 @@ fn an_answer_of_a_host_is_better_than_none() {
 
 #[test]
 fn an_answer_that_nobody_would_retry_is_delivered_whatever_it_says() {
-    for status in [404, 400, 500, 301] {
+    for status in [404, 400, 301, 409, 429] {
         assert_eq!(get(bad(), Reply::status(status)).status, status);
     }
+}
+
+#[test]
+fn another_failure_of_a_host_replaces_no_failure_of_a_host_but_envoy_s_own() {
+    assert_eq!(get(bad(), Reply::status(500)).text(), "bad");
+    assert_eq!(get(Reply::failure(Failure::Refused), Reply::status(500)).status, 500);
+}
+
+#[test]
+fn an_answer_too_large_to_hold_leaves_the_original() {
+    let mut sim = sim_of(
+        &[A, B],
+        json!({"retry": {"max_body_bytes": 1_000, "max_held_bytes": 10_000}}),
+    );
+    sim.steer(BACKEND, Some(A));
+    sim.host(A).replies(bad());
+    sim.host(B).replies(Reply::status(200).body(vec![b'x'; 10_001]));
+    assert_eq!(sim.get("/").text(), "bad");
+    assert_eq!(counted(&mut sim, "sidestep.retries_refused.held_bytes"), 1);
+    sim.host(B).replies(Reply::status(200).body(vec![b'x'; 10_000]));
+    assert_eq!(sim.get("/").body.len(), 10_000);
 }
 
 #[test]

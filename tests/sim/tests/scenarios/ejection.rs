@@ -1,6 +1,6 @@
 //! A host that fails is ejected, and comes back when its time is over.
 
-use crate::common::{A, B, BACKEND, C, counted, eject, has_traffic, hit, hit_on, post, share, sim};
+use crate::common::{A, B, BACKEND, C, D, counted, eject, has_traffic, hit, hit_on, post, share, sim, sim_of};
 use serde_json::json;
 use sidestep_sim::{Reply, Request, Sim};
 use std::time::Duration;
@@ -56,6 +56,39 @@ fn a_success_at_any_worker_breaks_the_row() {
     assert!(sim.logged("ejected").is_empty());
     hit_on(&mut sim, 1, A, 1);
     assert_eq!(sim.logged("ejected host").len(), 1);
+}
+
+#[test]
+fn a_success_breaks_the_row_even_if_the_failures_were_counted_while_it_was_under_way() {
+    let mut sim = sim(json!({})).workers(2);
+    hit_on(&mut sim, 1, A, 1);
+    sim.steer(BACKEND, Some(A));
+    sim.host(A).next([Reply::status(200).after(Duration::from_millis(100))]);
+    let slow = sim.begin(post().on(1));
+    sim.host(A).answers(503);
+    hit_on(&mut sim, 0, A, 4);
+    assert_eq!(sim.finish(slow).status, 200);
+    hit_on(&mut sim, 0, A, 4);
+    assert!(sim.logged("ejected").is_empty(), "{:?}", sim.logs());
+    hit_on(&mut sim, 0, A, 1);
+    assert_eq!(sim.logged("ejected host").len(), 1);
+}
+
+#[test]
+fn a_host_returns_at_once_while_another_is_still_out() {
+    let mut sim = sim_of(&[A, B, C, D], json!({}));
+    eject(&mut sim, A);
+    sim.advance_secs(10);
+    eject(&mut sim, B);
+    for host in [A, B] {
+        sim.host(host).answers(200);
+    }
+    assert_eq!(share(&mut sim, A, 10), 0);
+    // Between the end of the first ejection and the tick that writes it down.
+    sim.advance(Duration::from_millis(20_050));
+    let (a, b) = (sim.attempts(A), sim.attempts(B));
+    share(&mut sim, A, 30);
+    assert_eq!((sim.attempts(A) - a, sim.attempts(B) - b), (10, 0));
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn the_same_seed_tells_the_same_story() {
 
 #[test]
 fn workers_draw_different_lots() {
-    // All of them start in the same nanosecond; if they marched in step they would all meet the same host at once.
+    // If they marched in step they would all meet the same host at once.
     let mut sim = sim(json!({})).workers(8);
     sim.start().expect("started");
     eject(&mut sim, A);
