@@ -111,3 +111,19 @@ async fn all_bodies_that_a_worker_holds_are_bounded() {
     scene.a.set(Reply::status(503));
     assert_eq!(scene.reach_a(put).await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_body_that_was_asked_for_first_or_that_a_get_has_arrives_as_well() {
+    let scene = echoing().await;
+    for request in [
+        Request::get("/").body("odd, but allowed"),
+        Request::new("PUT", "/")
+            .header("expect", "100-continue")
+            .body("asked for"),
+    ] {
+        let answer = scene.reach_a(|| request.clone()).await;
+        assert_eq!(answer.status(), 200);
+        assert!(!answer.body().is_empty());
+        assert_eq!(*answer.body(), scene.a.received().last().unwrap().body);
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sidestep_envoy::Scene;
-use sidestep_support::{Connection, Request, trap_wasm, wait_for};
+use sidestep_support::{Connection, Gate, Reply, Request, trap_wasm, wait_for};
 
 async fn crashable(plugin: serde_json::Value) -> Scene {
     Scene::start_with(plugin, |config| config.wasm(&trap_wasm())).await
@@ -47,7 +47,7 @@ async fn ejections_outlive_the_vms() {
 async fn counts_outlive_the_vms() {
     let scene = crashable(json!({})).await;
     let mut workers = scene.envoy.connection_per_worker(2).await.unwrap();
-    scene.a.set(sidestep_support::Reply::status(503));
+    scene.a.set(Reply::status(503));
     while scene.a.count() < 4 {
         workers[0].get("/").await.unwrap();
     }
@@ -73,5 +73,38 @@ async fn a_crash_leaves_the_other_worker_alone() {
     assert_eq!(answer.status(), 503);
     for _ in 0..10 {
         assert_eq!(workers[1].get("/").await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_crash_while_a_retry_is_out_is_over_with_the_new_vm() {
+    let scene = crashable(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
+    for failure in [Reply::status(503), Reply::status(503).body("bad")] {
+        let gate = Gate::new();
+        scene.fail_and_retry(failure, Reply::status(200).body("late").held_at(&gate));
+        let mut workers = scene.envoy.connection_per_worker(2).await.unwrap();
+        // The crash leaves this client without an answer: who else could know that it waits for one.
+        let mut waits = workers.remove(0);
+        let waiting = tokio::spawn(async move {
+            for n in 0.. {
+                let path = format!("/{n}");
+                waits.get(&path).await.unwrap();
+            }
+        });
+        gate.until_arrived(1).await.unwrap();
+        let trap = || Request::get("/trap").header("x-sidestep-trap", "now");
+        for status in scene.statuses(8, |_| trap()).await {
+            assert_eq!(status, 503);
+        }
+        gate.open();
+        gate.until_empty().await.unwrap();
+        scene.a.set(Reply::status(200));
+        wait_for("new VMs", || async {
+            let statuses = scene.statuses(30, |n| Request::get(&format!("/again/{n}"))).await;
+            statuses.iter().all(|status| *status == 200).then_some(())
+        })
+        .await
+        .unwrap();
+        waiting.abort();
     }
 }

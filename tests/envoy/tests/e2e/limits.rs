@@ -168,3 +168,21 @@ async fn a_host_that_breaks_off_in_the_body_is_not_retried() {
     assert_eq!(broken, servers[0].count());
     assert_eq!(servers[0].count() + servers[1].count(), 4);
 }
+
+#[tokio::test]
+async fn a_failed_answer_that_breaks_off_while_the_retry_is_out_becomes_envoys_502() {
+    // Envoy answers past all filters then: the retry comes too late, whatever it brings. It still counts as a failure,
+    // so that there are no more of them than the threshold.
+    let scene = Scene::start(json!({})).await;
+    scene.a.set(Reply::status(503).body("12345678").cut_in_body());
+    let mut failed = 0;
+    for _ in 0..60 {
+        match scene.client().get("/").await.unwrap().status() {
+            200 => {}
+            502 => failed += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(scene.a.count(), 5);
+    assert!(failed <= 5);
+}

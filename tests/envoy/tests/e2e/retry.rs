@@ -3,6 +3,7 @@
 use serde_json::json;
 use sidestep_envoy::Scene;
 use sidestep_support::{Behaviour, Reply, Request};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// 200 GETs, eight at a time, while one host of three fails in this way: each is answered well.
 async fn no_get_fails_while_a(behaviour: impl Into<Behaviour>) {
@@ -195,4 +196,35 @@ async fn the_retry_is_the_same_request() {
         pairs
     };
     assert_eq!(comparable(&first.headers), comparable(&second.headers));
+}
+
+#[tokio::test]
+async fn answers_go_to_those_who_asked() {
+    // `a` fails in every way, comes and goes; the others say what they were asked, in two ways.
+    let scene = Scene::start(json!({"outlier_detection": {"base_ejection_time": "50ms"}})).await;
+    for server in scene.servers() {
+        let (broken, turn) = (server.name() == "a", AtomicU64::new(0));
+        server.set_by(move |request| {
+            let said = format!("{} {}", request.path, String::from_utf8_lossy(&request.body));
+            match (broken, turn.fetch_add(1, Ordering::SeqCst) % 6) {
+                (true, 0) => Reply::status(503).into(),
+                (true, 1) => Reply::status(503).body("bad").chunked().into(),
+                (true, 2) => Behaviour::Close,
+                (true, 3) => Reply::status(502).body(vec![b'x'; 100_000]).into(),
+                (_, 4) => Reply::status(200).body(said).chunked().into(),
+                _ => Reply::status(200).body(said).into(),
+            }
+        });
+    }
+    let put = |n: usize| Request::new("PUT", &format!("/{n}")).body(format!("number {n}"));
+    let answers = scene.client().send_many(1000, 32, put).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        let answer = answer.unwrap();
+        assert_eq!((answer.status(), answer.text()), (200, format!("/{n} number {n}")));
+    }
+    scene
+        .envoy
+        .until_metric("sidestep.retries.succeeded", |n| n > 10)
+        .await
+        .unwrap();
 }
