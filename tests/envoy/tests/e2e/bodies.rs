@@ -106,10 +106,31 @@ async fn all_bodies_that_a_worker_holds_are_bounded() {
     scene.metric_is(refused, 1).await;
     // The bytes are given back: the next one is retried.
     for server in scene.servers() {
-        server.set(Behaviour::Echo);
+        server.set(Reply::status(200));
     }
     scene.a.set(Reply::status(503));
     assert_eq!(scene.reach_a(put).await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_much_to_hold_leaves_the_first_one() {
+    let plugin = json!({
+        "retry": {"max_held_bytes": 1000, "max_body_bytes": 1000},
+        "outlier_detection": {"consecutive_5xx": 0},
+    });
+    let scene = Scene::start(plugin).await;
+    scene.a.set(Reply::status(503).body("bad"));
+    for (length, status) in [(1000, 200), (1001, 503)] {
+        for server in [&scene.b, &scene.c] {
+            server.set(Reply::status(200).body(bytes(length)));
+        }
+        assert_eq!(
+            scene.reach_a(|| Request::get("/")).await.status(),
+            status,
+            "{length} bytes"
+        );
+    }
+    scene.metric_is("sidestep.retries_refused.held_bytes", 1).await;
 }
 
 #[tokio::test]
