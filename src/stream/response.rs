@@ -100,14 +100,17 @@ impl Stream {
             Phase::Replacing(answer) => {
                 let answer = answer.take();
                 let body = answer.as_ref().map_or(&[][..], |answer| &answer.body);
-                if (size > 0 || !body.is_empty())
-                    && let Err(error) = worker.host.replace_response_body(size, body)
-                {
-                    worker.error(ErrorCause::Delivery, format_args!("body not replaced: {error}"));
-                    // Its length would not be the one that the headers state.
-                    reset(worker);
+                if size == 0 && body.is_empty() {
+                    return Flow::Continue;
                 }
-                Flow::Continue
+                match worker.host.replace_response_body(size, body) {
+                    Ok(()) => Flow::Continue,
+                    Err(error) => {
+                        worker.error(ErrorCause::Delivery, format_args!("body not replaced: {error}"));
+                        // Its length is not the one that the headers state.
+                        reset(worker)
+                    }
+                }
             }
         }
     }
@@ -123,8 +126,9 @@ impl Stream {
                         ErrorCause::Delivery,
                         format_args!("the first answer had trailers and no body, so the retry's has no place"),
                     );
-                    reset(worker);
-                } else if let Err(error) = worker.host.clear_response_trailers() {
+                    return reset(worker);
+                }
+                if let Err(error) = worker.host.clear_response_trailers() {
                     worker.error(ErrorCause::Delivery, format_args!("trailers not removed: {error}"));
                 }
                 Flow::Continue
@@ -192,11 +196,13 @@ fn status<H: Host>(worker: &mut Worker<H>) -> Option<u16> {
     }
 }
 
-/// Ends the stream, because what the client would get is not a whole answer.
-fn reset<H: Host>(worker: &mut Worker<H>) {
+/// Ends the stream, because what the client would get is not a whole answer. Nothing may pass a stream that is being
+/// reset: Envoy 1.40 would crash.
+fn reset<H: Host>(worker: &mut Worker<H>) -> Flow {
     if let Err(error) = worker.host.reset_stream() {
         worker.error(ErrorCause::Delivery, format_args!("stream not reset: {error}"));
     }
+    Flow::Pause
 }
 
 pub(super) fn parse_status(value: &[u8]) -> Option<u16> {
