@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sidestep_envoy::Scene;
-use sidestep_support::{Behaviour, Reply, Request, Response};
+use sidestep_support::{Behaviour, Gate, Reply, Request, Response};
 
 /// What the client gets for a GET where `a` gives `first`, and `b` and `c` give `second`.
 async fn instead(first: impl Into<Behaviour>, second: &Reply) -> Response {
@@ -135,6 +135,26 @@ async fn the_connection_is_good_for_more() {
             assert_eq!((answer.status(), answer.body().len()), (200, 1));
         }
         assert!(scene.a.count() >= before + 2);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_late_of_the_failed_answer_is_swallowed() {
+    let scene = Scene::start(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
+    let mut connection = scene.client().connect().await.unwrap();
+    for first in [bad().body("12345678"), bad().body("12345678").chunked()] {
+        let gate = Gate::new();
+        scene.a.reset();
+        scene.a.set(first.body_held_at(&gate));
+        while scene.a.count() == 0 {
+            assert_eq!(connection.get("/").await.unwrap().body().len(), 1);
+        }
+        // The client has its answer; the failed one's other half is still to come.
+        gate.until_arrived(1).await.unwrap();
+        gate.open();
+        for _ in 0..3 {
+            assert_eq!(connection.get("/").await.unwrap().body().len(), 1);
+        }
     }
 }
 

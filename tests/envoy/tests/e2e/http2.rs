@@ -70,6 +70,55 @@ async fn a_failed_answers_trailers_do_not_stay() {
 }
 
 #[tokio::test]
+async fn a_failed_answer_of_headers_and_trailers_has_no_place_for_a_body() {
+    // Envoy shows a filter its trailers when the new headers are on their way. An error is better than half an answer.
+    let scene = Scene::start_http2(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
+    scene.a.set(Reply::status(503).trailer("x-of-a", "1"));
+    for client in [scene.client(), scene.client().http2()] {
+        scene.a.reset();
+        while scene.a.count() == 0 {
+            let answer = client.get("/").await;
+            assert_eq!(answer.is_err(), scene.a.count() == 1, "{answer:?}");
+        }
+    }
+    scene.metric_is("sidestep.errors.delivery", 2).await;
+    scene.a.set(Reply::status(200));
+    assert_eq!(scene.client().get("/").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_failed_answer_of_headers_and_trailers_gives_way_to_one_without_a_body() {
+    let scene = Scene::start_http2(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
+    scene.a.set(Reply::status(503).trailer("x-of-a", "1"));
+    scene.b.set(Reply::status(204));
+    scene.c.set(Reply::status(204));
+    for client in [scene.client(), scene.client().http2()] {
+        for _ in 0..6 {
+            let answer = client.get("/").await.unwrap();
+            assert_eq!((answer.status(), answer.trailers().len()), (204, 0));
+        }
+    }
+    assert!(scene.a.count() > 1);
+}
+
+#[tokio::test]
+async fn failed_answers_that_break_off_crash_nothing() {
+    let scene = Scene::start_http2(json!({"outlier_detection": {"consecutive_5xx": 0}})).await;
+    for body in ["", "12345678"] {
+        scene.a.set(Reply::status(503).body(body).cut_in_body());
+        for client in [scene.client(), scene.client().http2()] {
+            let answers = client.send_many(60, 8, |_| Request::get("/")).await;
+            let good = answers
+                .iter()
+                .filter(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200));
+            assert!(good.count() >= 30);
+        }
+    }
+    scene.a.set(Reply::status(200));
+    assert_eq!(scene.client().get("/").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn grpc_is_left_alone() {
     let scene = Scene::start_http2(json!({})).await;
     scene.a.set(Reply::status(503).body("bad"));
