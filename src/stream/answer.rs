@@ -27,6 +27,9 @@ pub(super) enum Unreadable {
     /// It has no status.
     #[error("no status")]
     NoStatus,
+    /// Envoy gave another number of bytes of its body than it said.
+    #[error("{0} bytes of body, not {1}")]
+    Cut(usize, usize),
     /// Its body does not fit into `max_held_bytes`.
     #[error("{0} bytes of body do not fit into max_held_bytes")]
     TooLarge(usize),
@@ -69,6 +72,9 @@ impl Reading {
             size if held.grow(size) => host.callout_body(size)?,
             size => return Err(Unreadable::TooLarge(size)),
         };
+        if body.len() != body_size {
+            return Err(Unreadable::Cut(body.len(), body_size));
+        }
         let answered = Answered {
             status,
             headers,

@@ -111,7 +111,7 @@ impl Stream {
         let reading = reading.unwrap_or_else(|why| {
             match why {
                 Unreadable::TooLarge(_) => worker.count(Metric::from(RetryRefusal::HeldBytes)),
-                Unreadable::Host(_) | Unreadable::NoStatus => {
+                Unreadable::Host(_) | Unreadable::NoStatus | Unreadable::Cut(..) => {
                     worker.error(
                         ErrorCause::CalloutAnswer,
                         format_args!("a retry's answer is lost: {why}"),
