@@ -6,7 +6,7 @@
 use crate::abi::{Call, module};
 use crate::heap;
 use crate::world::{ROOT, World};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic;
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -201,20 +201,48 @@ fn load(entry: fn()) {
 
 type Hook = Box<dyn Fn(&panic::PanicHookInfo<'_>) + Sync + Send + 'static>;
 
+thread_local! {
+    /// Whether the module has panicked on this thread.
+    static TRAPPED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// A panic in the module ends the VM, as a trap in Envoy does: the thread hands back and never goes on.
+///
+/// It may not end in the hook itself: the hook's lock is held meanwhile, and the test program takes it before it ends.
+/// So the panic goes its way, out of the module's `extern "C"` functions, where the standard library aborts: there, with
+/// no lock held, the thread is caught by the signal's handler.
 fn set_trap(otherwise: Hook) {
+    // SAFETY: the handler does nothing but look at a thread-local without a destructor, and park.
+    unsafe { signal(SIGABRT, stay) };
     panic::set_hook(Box::new(move |info| {
+        if TRAPPED.get() {
+            return;
+        }
         if heap::in_module() {
-            heap::counting(false, || {
-                let border = BORDER.try_with(|border| border.borrow().clone());
-                if let Ok(Some(border)) = border {
+            let border = heap::counting(false, || BORDER.try_with(|border| border.borrow_mut().take()));
+            if let Ok(Some(border)) = border {
+                heap::counting(false, || {
+                    TRAPPED.set(true);
                     let _ = border.to_host.send(FromVm::Trapped(info.to_string()));
-                    sleep_for_ever();
-                }
-            });
+                });
+                return;
+            }
         }
         otherwise(info);
     }));
+}
+
+const SIGABRT: i32 = 6;
+
+unsafe extern "C" {
+    fn signal(signal: i32, handler: extern "C" fn(i32)) -> usize;
+}
+
+/// Keeps a thread whose VM trapped; the abort of any other goes on.
+extern "C" fn stay(_signal: i32) {
+    if TRAPPED.get() {
+        sleep_for_ever();
+    }
 }
 
 fn run(border: &Border, job: &Job) -> u32 {
