@@ -301,3 +301,14 @@ fn a_retry_names_every_host_that_it_may_go_to_and_none_that_was_tried() {
     named.sort_unstable();
     assert_eq!(named, [B, C]);
 }
+
+#[test]
+fn a_host_whose_ejection_is_over_takes_a_retry_before_any_tick() {
+    let host = host();
+    let mut worker = worker(&host, &[A, B], r#", "picking": {"discovery_percent": 0}"#);
+    eject(&host, &mut worker, A);
+    whole(&host, &mut worker, &[], (B, "200", 0, &[]));
+    host.pass(Duration::from_secs(30));
+    let (_, flow) = answered(&host, &mut worker, &[], (B, "503", 0, &[]));
+    assert_eq!(flow, Flow::Pause);
+}
