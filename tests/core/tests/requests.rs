@@ -303,12 +303,21 @@ fn a_retry_names_every_host_that_it_may_go_to_and_none_that_was_tried() {
 }
 
 #[test]
-fn a_host_whose_ejection_is_over_takes_a_retry_before_any_tick() {
+fn a_host_whose_ejection_is_over_is_picked_again_before_any_tick() {
     let host = host();
-    let mut worker = worker(&host, &[A, B], r#", "picking": {"discovery_percent": 0}"#);
+    let settings = r#", "picking": {"discovery_percent": 0}, "outlier_detection": {"max_ejection_percent": 90}"#;
+    let mut worker = worker(&host, &[A, B, C], settings);
     eject(&host, &mut worker, A);
-    whole(&host, &mut worker, &[], (B, "200", 0, &[]));
-    host.pass(Duration::from_secs(30));
-    let (_, flow) = answered(&host, &mut worker, &[], (B, "503", 0, &[]));
-    assert_eq!(flow, Flow::Pause);
+    host.pass(Duration::from_secs(10));
+    eject(&host, &mut worker, C);
+    let mut pins = || {
+        host.request(&[]);
+        let _ = Stream::default().on_request_headers(&mut worker, true);
+        host.request_header(OVERRIDE).unwrap_or_default()
+    };
+    assert_eq!(pins(), B);
+    // A's time is over, C's is not.
+    host.pass(Duration::from_secs(20));
+    assert!(pins().contains(A));
+    assert!(!pins().contains(C));
 }
