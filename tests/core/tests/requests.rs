@@ -306,10 +306,11 @@ fn a_retry_names_every_host_that_it_may_go_to_and_none_that_was_tried() {
 fn a_host_whose_ejection_is_over_is_picked_again_before_any_tick() {
     let host = host();
     let settings = r#", "picking": {"discovery_percent": 0}, "outlier_detection": {"max_ejection_percent": 90}"#;
-    let mut worker = worker(&host, &[A, B, C], settings);
-    eject(&host, &mut worker, A);
+    // Another worker ejects them, for what it is answered is not what its pins ask for.
+    let (mut worker, mut other) = (worker(&host, &[A, B, C], settings), worker(&host, &[A, B, C], settings));
+    eject(&host, &mut other, A);
     host.pass(Duration::from_secs(10));
-    eject(&host, &mut worker, C);
+    eject(&host, &mut other, C);
     let mut pins = || {
         host.request(&[]);
         let _ = Stream::default().on_request_headers(&mut worker, true);
