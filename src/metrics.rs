@@ -16,14 +16,15 @@ pub enum MetricKind {
     Gauge,
 }
 
-/// What went wrong inside the filter. The request went on as it would have without the filter.
+/// What went wrong inside the filter. The request went on as it would have without the filter; but where an answer was
+/// half in another one's place, its stream was reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCause {
     /// Envoy did not tell the time.
     Clock,
     /// Envoy did not give the request's headers, body or trailers.
     Request,
-    /// Envoy did not give the response's status.
+    /// Envoy did not give the response's status or another header of it.
     Response,
     /// Envoy did not give an attribute of the stream.
     Attribute,
@@ -124,7 +125,7 @@ metrics! {
     Discovery Counter "sidestep.discovery" "Retriable requests sent unpinned while others are pinned, so that new hosts are found.";
     RetriesAttempted Counter "sidestep.retries.attempted" "Retries sent.";
     RetriesSucceeded Counter "sidestep.retries.succeeded" "Requests whose failure a retry turned into a good answer.";
-    RetriesFailed Counter "sidestep.retries.failed" "Retries whose answer was a failure again.";
+    RetriesFailed Counter "sidestep.retries.failed" "Retries that gave no good answer.";
     RetriesRefusedMethod Counter "sidestep.retries_refused.method" "No retry: the method is not idempotent.";
     RetriesRefusedConnect Counter "sidestep.retries_refused.connect" "No retry: CONNECT.";
     RetriesRefusedUpgrade Counter "sidestep.retries_refused.upgrade" "No retry: the request asks for another protocol.";
@@ -144,7 +145,7 @@ metrics! {
     RetriesRefusedDispatchFailed Counter "sidestep.retries_refused.dispatch_failed" "No retry: Envoy did not take the callout.";
     ErrorsClock Counter "sidestep.errors.clock" "Envoy did not tell the time.";
     ErrorsRequest Counter "sidestep.errors.request" "Envoy did not give the request.";
-    ErrorsResponse Counter "sidestep.errors.response" "Envoy did not give the response's status.";
+    ErrorsResponse Counter "sidestep.errors.response" "Envoy did not give the response's status or another header of it.";
     ErrorsAttribute Counter "sidestep.errors.attribute" "Envoy did not give an attribute.";
     ErrorsOverrideHeader Counter "sidestep.errors.override_header" "The override header could not be set or removed.";
     ErrorsCalloutAnswer Counter "sidestep.errors.callout_answer" "A retry's answer could not be read.";

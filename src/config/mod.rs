@@ -29,7 +29,8 @@ use std::time::Duration;
 pub struct Config {
     /// `picking.header`: lower-case name of the request header that the cluster's `override_host` policy reads.
     pub override_header: String,
-    /// `retry.max_held_bytes`: bound on the request bodies that one VM holds for retries, in bytes.
+    /// `retry.max_held_bytes`: bound on the bodies that one VM holds for retries, of requests and of answers, in
+    /// bytes.
     pub max_held_bytes: usize,
     default: Rc<ClusterPolicy>,
     clusters: HashMap<String, Rc<ClusterPolicy>>,

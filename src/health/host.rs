@@ -30,7 +30,8 @@ pub struct Ejection {
 pub struct HostHealth {
     /// The host.
     pub addr: HostAddr,
-    /// When a response last came from it, to within a fraction of `forget_after`.
+    /// When Envoy last named it as the host of an attempt, to within a fraction of `forget_after`; zero if it is
+    /// configured and has not been seen.
     pub seen: Timestamp,
     /// Failures in a row.
     pub streaks: Streaks,

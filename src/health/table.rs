@@ -169,7 +169,8 @@ impl ClusterTable {
         if attempt.outcome == Outcome::Ignored {
             return change;
         }
-        if !attempt.seen && self.position(attempt.host).is_none() {
+        let ever_seen = |host: &HostHealth| host.seen != Timestamp::ZERO;
+        if !attempt.seen && !self.get(attempt.host).is_some_and(ever_seen) {
             return change;
         }
         let (count, ejected) = (self.hosts.len(), self.ejected(now));

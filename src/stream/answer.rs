@@ -101,7 +101,7 @@ impl Reading {
                 .is_some_and(|answer| answer.headers.get(name).is_some())
         };
         let status = answered.as_ref().map_or(503, |answer| answer.status);
-        let overloaded = has(b"x-envoy-overloaded");
+        let overloaded = status >= 500 && has(b"x-envoy-overloaded");
         let failed = Failed {
             status,
             flags,

@@ -11,7 +11,7 @@ mod view;
 
 pub use report::Report;
 
-use crate::config::{ClusterPolicy, Config};
+use crate::config::{ClusterPolicy, Config, RetryOn};
 use crate::health::{Attempt, Event};
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
@@ -168,7 +168,8 @@ impl<H: Host> Worker<H> {
         if !view.any_ejected(now) {
             return None;
         }
-        let retriable = retriable && view.policy.retry.num_retries > 0;
+        let retry = &view.policy.retry;
+        let retriable = retriable && retry.num_retries > 0 && retry.retry_on != RetryOn::default();
         if retriable && view.policy.picking.discovery_percent.chance(entropy) {
             self.count(Metric::Discovery);
             return None;
@@ -270,6 +271,7 @@ impl<H: Host> Worker<H> {
         match view.table().get(attempt.host) {
             // Nothing to reset: nearly every attempt.
             Some(host) if host.streaks.is_clean() && attempt.outcome == Outcome::Success => return,
+            None if !attempt.seen => return,
             None if view.is_full() => {
                 let host = attempt.host;
                 self.report_events(cluster, &[Event::Full { host }]);

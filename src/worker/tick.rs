@@ -90,10 +90,13 @@ impl<H: Host> Worker<H> {
             return;
         }
         self.update(cluster, |table, policy, _| {
-            let mut change = table.settle(policy, now);
+            // Learn first: what was seen just now is not to be forgotten.
+            let mut learned = false;
             for host in &touched {
-                change.changed |= table.learn(*host, now, policy).changed;
+                learned |= table.learn(*host, now, policy).changed;
             }
+            let mut change = table.settle(policy, now);
+            change.changed |= learned;
             change
         });
     }

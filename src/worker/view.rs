@@ -62,7 +62,7 @@ pub(super) struct ClusterView {
 #[derive(Clone, Copy, Debug, Default)]
 struct Local {
     in_flight: u32,
-    /// A response came from it since its `seen` was last written.
+    /// Envoy has named it as an attempt's host since its `seen` was last written.
     touched: bool,
     /// Until when it is not picked, because Envoy passed it over: it is not in the cluster.
     absent_until: Timestamp,
@@ -161,7 +161,7 @@ impl ClusterView {
         }
     }
 
-    /// Notes that a response came from a host.
+    /// Notes that Envoy named a host as that of an attempt: it is in the cluster.
     pub(super) fn touch(&mut self, host: HostAddr) {
         if let Some(local) = self
             .table
@@ -169,7 +169,10 @@ impl ClusterView {
             .and_then(|position| self.local.get_mut(position))
         {
             local.touched = true;
-            local.absent_until = Timestamp::ZERO;
+            if local.absent_until != Timestamp::ZERO {
+                local.absent_until = Timestamp::ZERO;
+                self.candidates_until = Timestamp::ZERO;
+            }
         }
     }
 

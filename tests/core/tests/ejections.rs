@@ -309,3 +309,26 @@ fn every_detector_survives_the_record() {
         assert_eq!(Detector::ALL.get(detector as usize), Some(&detector));
     }
 }
+
+#[test]
+fn a_host_that_was_never_seen_is_not_blamed_for_what_was_only_sent_to_it() {
+    let mut bench = Bench::new(3, OutlierDetection::default());
+    let sent = |bench: &Bench| Attempt {
+        host: host(1),
+        began: bench.now,
+        outcome: E503,
+        seen: false,
+    };
+    let attempt = sent(&bench);
+    let change = bench
+        .table
+        .record(&attempt, &bench.policy, bench.now, &mut bench.entropy);
+    assert_eq!((change.changed, change.events), (false, vec![]));
+    let _ = bench.table.learn(host(1), bench.now, &bench.policy);
+    bench.pass(SECOND);
+    let attempt = sent(&bench);
+    let change = bench
+        .table
+        .record(&attempt, &bench.policy, bench.now, &mut bench.entropy);
+    assert!(matches!(change.events[..], [Event::Ejected { .. }]), "{change:?}");
+}
