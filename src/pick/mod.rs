@@ -23,13 +23,6 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// A pin to one host and nowhere else.
-    pub const fn to(host: HostAddr) -> Self {
-        Self {
-            hosts: [Some(host), None, None],
-        }
-    }
-
     /// The hosts in order.
     pub fn hosts(&self) -> impl Iterator<Item = HostAddr> {
         self.hosts.iter().flatten().copied()

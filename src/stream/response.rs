@@ -46,18 +46,19 @@ impl Stream {
                 ..Answer::default()
             }
         };
+        let outcome = classify(&answer);
         worker.record(
             &cluster,
             &Attempt {
                 host,
                 began: self.began,
-                outcome: classify(&answer),
+                outcome,
                 seen: true,
             },
         );
         if let Some(pinned) = pinned
             && pinned.cluster == cluster
-            && classify(&answer) != Outcome::Ignored
+            && outcome != Outcome::Ignored
         {
             worker.check_pin(&pinned.cluster, &pinned.pin, host);
         }
@@ -83,7 +84,7 @@ impl Stream {
                         FirstBody::Ahead
                     },
                 };
-                self.retry_first(worker, cluster, host, first, timeout)
+                self.retry_first(worker, cluster, host, first, now, timeout)
             }
         }
     }

@@ -14,7 +14,6 @@ use std::time::Duration;
 struct Sent {
     token: CalloutToken,
     target: HostAddr,
-    at: Timestamp,
 }
 
 impl Stream {
@@ -25,15 +24,16 @@ impl Stream {
         cluster: String,
         host: HostAddr,
         first: FirstAnswer,
+        now: Timestamp,
         timeout: Duration,
     ) -> Flow {
-        match self.send(worker, &cluster, &[host], timeout) {
+        match self.send(worker, &cluster, &[host], now, timeout) {
             Ok(sent) => {
                 self.phase = Phase::Retrying(Box::new(Retrying {
                     cluster,
                     token: sent.token,
                     target: sent.target,
-                    sent: sent.at,
+                    sent: now,
                     tried: vec![host, sent.target],
                     attempts: 2,
                     first,
@@ -54,14 +54,14 @@ impl Stream {
         worker: &mut Worker<H>,
         cluster: &str,
         tried: &[HostAddr],
+        now: Timestamp,
         timeout: Duration,
     ) -> Result<Sent, RetryRefusal> {
         let copy = self.keep.whole()?;
-        let at = worker.now();
         if copy.body().len() > worker.policy(cluster).retry.max_body_bytes {
             return Err(RetryRefusal::BodyTooLarge);
         }
-        let pin = worker.pin_retry(cluster, tried, at)?;
+        let pin = worker.pin_retry(cluster, tried, now)?;
         let target = pin.first().ok_or(RetryRefusal::NoOtherHost)?;
         let value = pin.header_value();
         let callout = Callout {
@@ -75,7 +75,7 @@ impl Stream {
             Ok(token) => {
                 worker.count(Metric::RetriesAttempted);
                 worker.sent(cluster, target);
-                Ok(Sent { token, target, at })
+                Ok(Sent { token, target })
             }
             Err(_) => Err(RetryRefusal::DispatchFailed),
         }
@@ -141,7 +141,7 @@ impl Stream {
         let deadline = deadline(self.began, &policy.retry, self.asks_for_timeout);
         let again = match decide(&reading.failed, &policy.retry, retrying.attempts, deadline, now) {
             Decision::Retry(timeout) => self
-                .send(worker, &retrying.cluster, &retrying.tried, timeout)
+                .send(worker, &retrying.cluster, &retrying.tried, now, timeout)
                 .map_err(Some),
             Decision::Refuse(reason) => Err(Some(reason)),
             Decision::NotWanted => Err(None),
@@ -150,7 +150,7 @@ impl Stream {
             Ok(sent) => {
                 retrying.token = sent.token;
                 retrying.target = sent.target;
-                retrying.sent = sent.at;
+                retrying.sent = now;
                 retrying.tried.push(sent.target);
                 retrying.attempts = retrying.attempts.saturating_add(1);
                 self.phase = Phase::Retrying(retrying);
