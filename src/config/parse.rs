@@ -42,6 +42,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
             default: Rc::new(global.policy),
             override_header: global.override_header,
             max_held_bytes: global.max_held_bytes,
+            ..Config::default()
         })
     })
 }
@@ -86,6 +87,7 @@ fn sections(block: &mut Block<'_>) -> Result<Sections> {
             outlier_detection,
             retry,
             picking,
+            ..ClusterPolicy::default()
         },
         override_header,
         max_held_bytes,
@@ -142,6 +144,7 @@ fn outlier_detection(block: &mut Block<'_>) -> Result<OutlierDetection> {
         max_ejection_percent: block
             .percent("max_ejection_percent")?
             .unwrap_or(default.max_ejection_percent),
+        ..default
     })
 }
 
@@ -219,6 +222,7 @@ fn picking(block: &mut Block<'_>) -> Result<(Picking, String)> {
         forget_after: block
             .duration("forget_after", FORGET_AFTER)?
             .unwrap_or(default.forget_after),
+        ..default
     };
     let header = match block.take_top_level("header")? {
         Some(field) => values::header(&field)?,
