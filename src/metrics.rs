@@ -116,6 +116,14 @@ metrics! {
     EjectionsConsecutive5xx Counter "sidestep.ejections.consecutive_5xx" "Ejections by this detector.";
     EjectionsConsecutiveGatewayFailure Counter "sidestep.ejections.consecutive_gateway_failure" "Ejections by this detector.";
     EjectionsConsecutiveLocalOriginFailure Counter "sidestep.ejections.consecutive_local_origin_failure" "Ejections by this detector.";
+    EjectionsSuccessRate Counter "sidestep.ejections.success_rate" "Ejections by this detector.";
+    EjectionsLocalOriginSuccessRate Counter "sidestep.ejections.local_origin_success_rate" "Ejections by this detector.";
+    EjectionsFailurePercentage Counter "sidestep.ejections.failure_percentage" "Ejections by this detector.";
+    EjectionsFailurePercentageLocalOrigin Counter "sidestep.ejections.failure_percentage_local_origin" "Ejections by this detector.";
+    EjectionsSlow Counter "sidestep.ejections.slow" "Ejections by this detector.";
+    EjectionsProbation Counter "sidestep.ejections.probation" "Ejections by this detector.";
+    EjectionsProbe Counter "sidestep.ejections.probe" "Ejections by this detector.";
+    EjectionsControl Counter "sidestep.ejections.control" "Ejections by this detector.";
     EjectionsRefusedMaxEjectionPercent Counter "sidestep.ejections_refused.max_ejection_percent" "A detector accused a host, but `max_ejection_percent` of its cluster is out.";
     EjectionsRefusedLastHost Counter "sidestep.ejections_refused.last_host" "A detector accused a host, but it is the last one available.";
     EjectionsRefusedNotEnforced Counter "sidestep.ejections_refused.not_enforced" "A detector accused a host, but it only reports (`enforcing_*`).";
@@ -166,6 +174,14 @@ impl From<Detector> for Metric {
             Detector::Consecutive5xx => Self::EjectionsConsecutive5xx,
             Detector::ConsecutiveGatewayFailure => Self::EjectionsConsecutiveGatewayFailure,
             Detector::ConsecutiveLocalOriginFailure => Self::EjectionsConsecutiveLocalOriginFailure,
+            Detector::SuccessRate => Self::EjectionsSuccessRate,
+            Detector::LocalOriginSuccessRate => Self::EjectionsLocalOriginSuccessRate,
+            Detector::FailurePercentage => Self::EjectionsFailurePercentage,
+            Detector::FailurePercentageLocalOrigin => Self::EjectionsFailurePercentageLocalOrigin,
+            Detector::Slow => Self::EjectionsSlow,
+            Detector::Probation => Self::EjectionsProbation,
+            Detector::Probe => Self::EjectionsProbe,
+            Detector::Control => Self::EjectionsControl,
         }
     }
 }

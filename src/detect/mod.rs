@@ -11,7 +11,7 @@ mod consecutive;
 pub use classify::{Answer, ResponseFlags, classify};
 pub use consecutive::{Streaks, Verdicts};
 
-/// A rule that turns outcomes into an ejection, by the name of its threshold in Envoy's `outlier_detection`.
+/// A rule that turns outcomes into an ejection, by its name in Envoy's `outlier_detection` where it is one of Envoy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Detector {
     /// `consecutive_5xx`.
@@ -20,14 +20,38 @@ pub enum Detector {
     ConsecutiveGatewayFailure,
     /// `consecutive_local_origin_failure`.
     ConsecutiveLocalOriginFailure,
+    /// `success_rate`: a host's own answers over an interval, against the mean of all.
+    SuccessRate,
+    /// `local_origin_success_rate`: whether it could be reached, against the mean of all.
+    LocalOriginSuccessRate,
+    /// `failure_percentage`: a host's own answers over an interval, against a bound.
+    FailurePercentage,
+    /// `failure_percentage_local_origin`: whether it could be reached, against a bound.
+    FailurePercentageLocalOrigin,
+    /// `slow`: a host's typical time over an interval, against its peers'.
+    Slow,
+    /// A host in probation did not prove itself.
+    Probation,
+    /// Active probes failed in a row.
+    Probe,
+    /// Somebody said so.
+    Control,
 }
 
 impl Detector {
     /// All detectors, in the order of their numbers in a [record](crate::health::ClusterTable::encode).
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 11] = [
         Self::Consecutive5xx,
         Self::ConsecutiveGatewayFailure,
         Self::ConsecutiveLocalOriginFailure,
+        Self::SuccessRate,
+        Self::LocalOriginSuccessRate,
+        Self::FailurePercentage,
+        Self::FailurePercentageLocalOrigin,
+        Self::Slow,
+        Self::Probation,
+        Self::Probe,
+        Self::Control,
     ];
 
     /// The name in configuration, metrics and logs.
@@ -36,6 +60,14 @@ impl Detector {
             Self::Consecutive5xx => "consecutive_5xx",
             Self::ConsecutiveGatewayFailure => "consecutive_gateway_failure",
             Self::ConsecutiveLocalOriginFailure => "consecutive_local_origin_failure",
+            Self::SuccessRate => "success_rate",
+            Self::LocalOriginSuccessRate => "local_origin_success_rate",
+            Self::FailurePercentage => "failure_percentage",
+            Self::FailurePercentageLocalOrigin => "failure_percentage_local_origin",
+            Self::Slow => "slow",
+            Self::Probation => "probation",
+            Self::Probe => "probe",
+            Self::Control => "control",
         }
     }
 }
