@@ -2,14 +2,25 @@
 //! the verdict that a host should go.
 //!
 //! A detector only accuses. Whether the host is ejected is decided by [`health`](crate::health), which knows the
-//! cluster's other hosts. The detectors that look at whole intervals (success rate, failure percentage, slowness)
-//! belong here too, beside [`Streaks`].
+//! cluster's other hosts. [`Streaks`] accuses at once; what looks at whole intervals (success rate, failure percentage,
+//! slowness) collects in [`Window`]s, and [`judge`] accuses.
 
 mod classify;
 mod consecutive;
+mod evidence;
+mod judge;
+mod peers;
+mod rates;
+mod sketch;
+mod slow;
+mod window;
 
 pub use classify::{Answer, ResponseFlags, classify};
 pub use consecutive::{Streaks, Verdicts};
+pub use evidence::{Evidence, Hundredths};
+pub use judge::{Accusation, judge};
+pub use sketch::Sketch;
+pub use window::{Tally, Window, WindowError};
 
 /// A rule that turns outcomes into an ejection, by its name in Envoy's `outlier_detection` where it is one of Envoy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
