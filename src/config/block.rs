@@ -4,9 +4,10 @@
 //! what is found wrong while a cluster is read stands in the cluster's own block.
 
 use super::error::{BoxedError, Path};
+use super::field::{Field, Spelling};
 use super::json::{Fields, Json, show, show_text};
 use super::names::one_of;
-use crate::model::{Percent, format_duration, parse_duration};
+use crate::model::Percent;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub(super) struct Block<'a> {
     inherited: Option<&'a Fields>,
     /// The names that were asked for, and so may be here.
     known: Vec<&'static str>,
+    spelling: Spelling,
 }
 
 impl<'a> Block<'a> {
@@ -30,33 +32,30 @@ impl<'a> Block<'a> {
         inherited: Option<&'a Fields>,
         read: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        let own = Field {
-            path: path.clone(),
-            value,
-        }
-        .fields()?;
-        Self::over(path, own, inherited, read)
+        let field = Field::new(path, value, Spelling::Plain);
+        Self::over(field.path().clone(), field.fields()?, inherited, Spelling::Plain, read)
     }
 
     /// The object in the field `name`; an empty one if there is none.
     pub(super) fn block<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.known.push(name);
-        let inherited = match self.inherited.map(|fields| lookup(fields, name)) {
-            Some(Some(Json::Object(fields))) => Some(fields.as_slice()),
-            Some(_) => Some([].as_slice()),
-            None => None,
+        let inherited = self
+            .inherited
+            .map(|_| self.inherited(name).and_then(|field| field.fields().ok()))
+            .map(Option::unwrap_or_default);
+        let (path, own) = match self.own(name) {
+            Some(field) => (field.path().clone(), field.fields()?),
+            None => (self.path.field(name), [].as_slice()),
         };
-        let own = match self.own(name) {
-            Some(field) => field.fields()?,
-            None => &[],
-        };
-        Self::over(self.path.field(name), own, inherited, read)
+        Self::over(path, own, inherited, self.spelling, read)
     }
 
-    fn over<T>(
+    /// The fields `own` as a block at `path`, in the way of [`Block::read`].
+    pub(super) fn over<T>(
         path: Path,
         own: &'a Fields,
         inherited: Option<&'a Fields>,
+        spelling: Spelling,
         read: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
         let known = Vec::new();
@@ -65,10 +64,16 @@ impl<'a> Block<'a> {
             own,
             inherited,
             known,
+            spelling,
         };
         let outcome = read(&mut block)?;
         block.end()?;
         Ok(outcome)
+    }
+
+    /// Lets what is in here also be written as messages of protobuf are.
+    pub(super) const fn accept_protobuf(&mut self) {
+        self.spelling = Spelling::Protobuf;
     }
 
     /// The fields of this very block.
@@ -78,13 +83,39 @@ impl<'a> Block<'a> {
 
     /// The field `name`, if it is in this very block.
     pub(super) fn own(&self, name: &str) -> Option<Field<'a>> {
-        self.field(lookup(self.own, name), name)
+        self.find(self.own, name)
+    }
+
+    fn inherited(&self, name: &str) -> Option<Field<'a>> {
+        self.find(self.inherited.unwrap_or_default(), name)
+    }
+
+    fn find(&self, fields: &'a Fields, name: &str) -> Option<Field<'a>> {
+        let (written, value) = fields.iter().find(|(written, _)| self.spelling.is(name, written))?;
+        Some(Field::new(self.path.field(written), value, self.spelling))
+    }
+
+    /// Whether the field `name` is here or where this block falls back.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.own(name).or_else(|| self.inherited(name)).is_some()
     }
 
     /// The field `name`, here or where this block falls back.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Field<'a>> {
         self.known.push(name);
         self.own(name).or_else(|| self.inherited(name))
+    }
+
+    /// The error of a field that should be here.
+    pub(super) fn missing(&self, name: &str, expected: &str) -> BoxedError {
+        self.path.field(name).error("nothing", expected)
+    }
+
+    /// The field `name` of this very block, if it is there: one that is of no use, and that nobody is told to write.
+    pub(super) fn take_useless(&mut self, name: &'static str) -> Option<Field<'a>> {
+        let field = self.own(name)?;
+        self.known.push(name);
+        Some(field)
     }
 
     /// The field `name`, which may stand at the top only.
@@ -98,17 +129,6 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn inherited(&self, name: &str) -> Option<Field<'a>> {
-        self.field(lookup(self.inherited.unwrap_or_default(), name), name)
-    }
-
-    fn field(&self, value: Option<&'a Json>, name: &str) -> Option<Field<'a>> {
-        value.map(|value| Field {
-            path: self.path.field(name),
-            value,
-        })
-    }
-
     /// The error of two fields that contradict each other. It blames the first that stands in this very block: what
     /// this block only inherits does not contradict itself.
     pub(super) fn contradiction(&self, blame: [(&str, String); 2]) -> BoxedError {
@@ -118,7 +138,7 @@ impl<'a> Block<'a> {
             }
         }
         let [(name, expected), _] = blame;
-        self.path.field(name).error("nothing", expected)
+        self.missing(name, &expected)
     }
 
     pub(super) fn boolean(&mut self, name: &'static str) -> Result<Option<bool>> {
@@ -126,7 +146,11 @@ impl<'a> Block<'a> {
     }
 
     pub(super) fn percent(&mut self, name: &'static str) -> Result<Option<Percent>> {
-        let number = self.integer(name, 0..=100)?;
+        self.percent_in(name, 0..=100)
+    }
+
+    pub(super) fn percent_in(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Result<Option<Percent>> {
+        let number = self.integer(name, range)?;
         Ok(number.and_then(|number| Percent::new(number.into())))
     }
 
@@ -143,105 +167,25 @@ impl<'a> Block<'a> {
         self.take(name).map(|field| field.duration(range)).transpose()
     }
 
-    /// Refuses fields that nobody asked for, and a second field of the same name.
-    fn end(&self) -> Result<()> {
+    /// Refuses fields that nobody asked for, and a second field of the same name. Where a field has to be there, this
+    /// comes before the error of one that is not: it may only be misspelt.
+    pub(super) fn end(&self) -> Result<()> {
         // Once a name repeats, this ends: so the inner loop runs over no more fields than there are known names.
-        for (i, (name, value)) in self.own.iter().enumerate() {
-            if !self.known.contains(&name.as_str()) {
-                let expected = one_of(self.known.iter().copied(), name);
+        for (i, (written, value)) in self.own.iter().enumerate() {
+            let Some(name) = self.known.iter().find(|name| self.spelling.is(name, written)) else {
+                let expected = one_of(self.known.iter().copied(), written);
                 return Err(self
                     .path
-                    .field(name)
-                    .error(format!("unknown field {}", show_text(name)), expected));
-            }
-            if lookup(self.own.get(..i).unwrap_or_default(), name).is_some() {
+                    .field(written)
+                    .error(format!("unknown field {}", show_text(written)), expected));
+            };
+            if self.find(self.own.get(..i).unwrap_or_default(), name).is_some() {
                 return Err(self
                     .path
-                    .field(name)
+                    .field(written)
                     .error(format!("a second value, {}", show(value)), "each field at most once"));
             }
         }
         Ok(())
-    }
-}
-
-fn lookup<'a>(fields: &'a Fields, name: &str) -> Option<&'a Json> {
-    fields.iter().find(|(key, _)| key == name).map(|(_, value)| value)
-}
-
-/// A value, and where it stands.
-pub(super) struct Field<'a> {
-    path: Path,
-    value: &'a Json,
-}
-
-impl<'a> Field<'a> {
-    pub(super) const fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The error of a value that is not what is expected.
-    pub(super) fn refuse(&self, expected: impl Into<String>) -> BoxedError {
-        let mut expected = expected.into();
-        if *self.value == Json::Null && self.path.is_field() {
-            expected.push_str(" (or no such field, for its default)");
-        }
-        self.path.error(show(self.value), expected)
-    }
-
-    pub(super) fn boolean(&self) -> Result<bool> {
-        match self.value {
-            Json::Bool(value) => Ok(*value),
-            _ => Err(self.refuse("true or false")),
-        }
-    }
-
-    pub(super) fn integer(&self, range: RangeInclusive<u32>) -> Result<u32> {
-        match self.value {
-            Json::Number(number)
-                if number.fract() == 0.0
-                    && *number >= f64::from(*range.start())
-                    && *number <= f64::from(*range.end()) =>
-            {
-                Ok(*number as u32)
-            }
-            _ => Err(self.refuse(format!("an integer from {} to {}", range.start(), range.end()))),
-        }
-    }
-
-    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration> {
-        let duration = self.as_text().and_then(|text| parse_duration(text).ok());
-        duration.filter(|duration| range.contains(duration)).ok_or_else(|| {
-            let (shortest, longest) = (format_duration(*range.start()), format_duration(*range.end()));
-            self.refuse(format!(
-                "a duration from {shortest} to {longest}, such as \"30s\" or \"250ms\""
-            ))
-        })
-    }
-
-    pub(super) const fn as_text(&self) -> Option<&'a str> {
-        match self.value {
-            Json::Text(text) => Some(text.as_str()),
-            _ => None,
-        }
-    }
-
-    /// The items, if this is a list.
-    pub(super) fn as_items(&self) -> Option<impl ExactSizeIterator<Item = Field<'a>>> {
-        match self.value {
-            Json::List(items) => Some(items.iter().enumerate().map(|(i, value)| Field {
-                path: self.path.item(i),
-                value,
-            })),
-            _ => None,
-        }
-    }
-
-    /// The fields, in their order and each with its value.
-    pub(super) fn fields(&self) -> Result<&'a Fields> {
-        match self.value {
-            Json::Object(fields) => Ok(fields),
-            _ => Err(self.refuse("an object")),
-        }
     }
 }

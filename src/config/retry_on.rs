@@ -1,10 +1,34 @@
 //! The names of Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`, and what becomes of them here.
 
-use super::RetryOn;
-use super::block::Field;
 use super::error::{BoxedError, Path};
+use super::field::Field;
 use super::json::show_text;
 use super::names::one_of;
+
+/// The conditions of Envoy's `x-envoy-retry-on` that a retry can be asked for, under Envoy's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a set of independent conditions, as in Envoy"
+)]
+pub struct RetryOn {
+    /// `5xx`: any 5xx answer, and no answer at all.
+    pub any_5xx: bool,
+    /// `gateway-error`: 502, 503, 504, and no answer at all.
+    pub gateway_error: bool,
+    /// `reset`: no answer at all (connection failure, reset).
+    pub reset: bool,
+    /// `connect-failure`: no connection to the host.
+    pub connect_failure: bool,
+    /// `refused-stream`: the host reset the stream with `REFUSED_STREAM`.
+    pub refused_stream: bool,
+    /// `retriable-4xx`: 409.
+    pub retriable_4xx: bool,
+    /// `retriable-status-codes`: see [`RetryPolicy::retriable_status_codes`].
+    pub retriable_status_codes: bool,
+    /// `envoy-ratelimited`: also retry an answer with `x-envoy-ratelimited`, which otherwise is never retried.
+    pub envoy_ratelimited: bool,
+}
 
 /// The flag of a name.
 type Flag = fn(&mut RetryOn) -> &mut bool;

@@ -1,9 +1,13 @@
 //! Values that have rules of their own: a header's name, hosts, statuses.
 
-use super::block::Field;
 use super::error::BoxedError;
+use super::field::{Field, integer_of};
 use crate::model::HostAddr;
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+/// What a host may answer.
+const STATUSES: RangeInclusive<u32> = 100..=599;
 
 type Result<T> = std::result::Result<T, BoxedError>;
 
@@ -39,20 +43,39 @@ const RESERVED: [&str; 24] = [
 const RESERVED_PREFIXES: [&str; 4] = [":", "grpc-", "x-envoy-", "x-forwarded-"];
 
 /// The name of a request header that nobody else uses, in lower case.
-pub(super) fn header(field: &Field<'_>) -> Result<String> {
-    const MAX_LENGTH: usize = 128;
+pub(super) fn override_header(field: &Field<'_>) -> Result<String> {
     let name = field.as_text().unwrap_or_default().to_ascii_lowercase();
     if RESERVED.contains(&name.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(field.refuse("a header that has no other use, such as \"x-sidestep-host\""));
     }
+    header_name(field, "the name of a header, such as \"x-sidestep-host\"")
+}
+
+/// The name of a header, in lower case. Pseudo-headers are none.
+pub(super) fn header_name(field: &Field<'_>, expected: &str) -> Result<String> {
+    const MAX_LENGTH: usize = 128;
+    let name = field.as_text().unwrap_or_default().to_ascii_lowercase();
     if name.is_empty() || name.len() > MAX_LENGTH || !name.bytes().all(is_token) {
-        return Err(field.refuse("the name of a header, such as \"x-sidestep-host\""));
+        return Err(field.refuse(expected));
     }
     Ok(name)
 }
 
-/// Whether a byte may stand in a header's name (RFC 9110, section 5.6.2).
-const fn is_token(byte: u8) -> bool {
+/// A text that is as it must be. It goes into a header, or is held against one: so it has an end.
+pub(super) fn text(field: &Field<'_>, is_good: impl Fn(&str) -> bool, expected: &str) -> Result<String> {
+    const MAX_LENGTH: usize = 1024;
+    match field.as_text() {
+        Some(text) if text.len() > MAX_LENGTH => {
+            let found = format!("{} bytes", text.len());
+            Err(field.path().error(found, format!("at most {MAX_LENGTH} bytes")))
+        }
+        Some(text) if is_good(text) => Ok(text.to_owned()),
+        _ => Err(field.refuse(expected)),
+    }
+}
+
+/// Whether a byte may stand in the name of a header or a method (RFC 9110, section 5.6.2).
+pub(super) const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
@@ -99,6 +122,48 @@ fn host(item: &Field<'_>) -> Result<HostAddr> {
     }
 }
 
+/// A status, a range of them, or a list of both: as ranges that are sorted and apart. `or_else` ends the sentence of
+/// what is expected.
+pub(super) fn status_ranges(field: &Field<'_>, or_else: &str) -> Result<Vec<RangeInclusive<u16>>> {
+    const EXPECTED: &str = "a status from 100 to 599, a range such as \"500-599\"";
+    let mut ranges = Vec::new();
+    if let Some(items) = field.as_items() {
+        for item in items {
+            ranges.push(status_range(&item).ok_or_else(|| item.refuse(EXPECTED))?);
+        }
+    } else {
+        ranges.extend(status_range(field));
+    }
+    if ranges.is_empty() {
+        return Err(field.refuse(format!("{EXPECTED}, a list of those{or_else}")));
+    }
+    ranges.sort_unstable_by_key(|range| *range.start());
+    let mut apart: Vec<RangeInclusive<u16>> = Vec::new();
+    for range in ranges {
+        match apart.last_mut() {
+            Some(last) if *range.start() <= *last.end() + 1 => {
+                *last = *last.start()..=*last.end().max(range.end());
+            }
+            _ => apart.push(range),
+        }
+    }
+    Ok(apart)
+}
+
+fn status_range(field: &Field<'_>) -> Option<RangeInclusive<u16>> {
+    let Some(text) = field.as_text() else {
+        let status = field.integer(STATUSES).ok()? as u16;
+        return Some(status..=status);
+    };
+    let (from, to) = text.split_once('-')?;
+    let status = |digits: &str| {
+        let status = integer_of(digits).filter(|status| STATUSES.contains(status))?;
+        u16::try_from(status).ok()
+    };
+    let (from, to) = (status(from)?, status(to)?);
+    (from <= to).then_some(from..=to)
+}
+
 /// Statuses, sorted, each once.
 pub(super) fn status_codes(field: &Field<'_>) -> Result<Vec<u16>> {
     let items = field
@@ -106,7 +171,7 @@ pub(super) fn status_codes(field: &Field<'_>) -> Result<Vec<u16>> {
         .ok_or_else(|| field.refuse("a list of statuses, such as [409, 503]"))?;
     let mut codes = Vec::new();
     for item in items {
-        let code = item.integer(100..=599)? as u16;
+        let code = item.integer(STATUSES)? as u16;
         if let Err(place) = codes.binary_search(&code) {
             codes.insert(place, code);
         }
