@@ -4,7 +4,8 @@
 //!   was asked.
 //! - [`EnvoyConfig`], [`Cluster`]: an Envoy configuration, said in terms of the test.
 //! - [`Envoy`]: the process, with its listeners, statistics and log. It ends with its value.
-//! - [`Client`], [`Connection`]: the user's side.
+//! - [`Endpoints`]: a cluster's hosts in a file that Envoy follows (EDS).
+//! - [`Client`], [`Connection`]: the user's side. [`Traffic`]: many users, who do not wait for each other.
 //! - [`wait_for`], [`Gate`]: waiting on conditions with a bound, instead of sleeping.
 //!
 //! ```no_run
@@ -31,7 +32,7 @@ mod wait;
 
 pub use hyper::HeaderMap;
 
-pub use client::{Client, ClientError, Connection, Request, Response};
-pub use envoy::{Cluster, Envoy, EnvoyConfig, EnvoyError, filters, repository, trap_wasm, wasm};
+pub use client::{Client, ClientError, Connection, Request, Response, Summary, Traffic};
+pub use envoy::{Cluster, Endpoints, Envoy, EnvoyConfig, EnvoyError, Route, filters, repository, trap_wasm, wasm};
 pub use upstream::{Behaviour, Received, Reply, Upstream};
 pub use wait::{Gate, TimedOut, wait_for};

@@ -1,5 +1,6 @@
 //! A cluster of an [`EnvoyConfig`](super::EnvoyConfig).
 
+use super::Endpoints;
 use crate::Upstream;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub struct Cluster {
     pub(super) name: String,
     hosts: Vec<SocketAddr>,
+    /// `eds_cluster_config`, if the hosts are in a file.
+    eds: Option<Value>,
     http2: bool,
     override_policy: bool,
     connect_timeout: Duration,
@@ -24,11 +27,20 @@ impl Cluster {
         Self {
             name: name.to_owned(),
             hosts: Vec::new(),
+            eds: None,
             http2: false,
             override_policy: true,
             connect_timeout: Duration::from_secs(5),
             extra: json!({}),
         }
+    }
+
+    /// A cluster whose hosts can change while Envoy runs.
+    #[must_use]
+    pub fn following(endpoints: &Endpoints) -> Self {
+        let mut cluster = Self::new(endpoints.cluster());
+        cluster.eds = Some(endpoints.source());
+        cluster
     }
 
     /// With one host more.
@@ -104,13 +116,18 @@ impl Cluster {
         });
         let mut cluster = json!({
             "name": self.name,
-            "type": "STATIC",
             "connect_timeout": format!("{}s", self.connect_timeout.as_secs_f64()),
-            "load_assignment": {
+        });
+        if let Some(source) = &self.eds {
+            cluster["type"] = json!("EDS");
+            cluster["eds_cluster_config"] = source.clone();
+        } else {
+            cluster["type"] = json!("STATIC");
+            cluster["load_assignment"] = json!({
                 "cluster_name": self.name,
                 "endpoints": [{"lb_endpoints": endpoints}],
-            },
-        });
+            });
+        }
         if self.override_policy {
             options["http_filters"] = removing_headers(override_header);
             cluster["load_balancing_policy"] = override_host(override_header);
@@ -122,7 +139,7 @@ impl Cluster {
     }
 }
 
-fn endpoint(address: &SocketAddr) -> Value {
+pub(super) fn endpoint(address: &SocketAddr) -> Value {
     json!({"endpoint": {"address": {"socket_address": {
         "address": address.ip().to_string(),
         "port_value": address.port(),

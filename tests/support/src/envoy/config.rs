@@ -1,16 +1,20 @@
 //! A whole Envoy configuration, in terms of a test.
 
-use super::Cluster;
+use super::{Cluster, Route};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpSocket;
 
 /// What Envoy gets to run: clusters, and a listener with the filter before them.
 ///
-/// Requests go to the first cluster; those whose path starts with `/NAME/` to the cluster of that name.
+/// Requests go to the first cluster; those whose path starts with `/NAME/` to the cluster of that name; before both,
+/// as the [routes](Self::route_first) say that were added.
 #[derive(Clone, Debug)]
 pub struct EnvoyConfig {
     clusters: Vec<Cluster>,
+    routes: Vec<Route>,
     filter: Option<Filter>,
     before: Vec<Value>,
     after: Vec<Value>,
@@ -20,6 +24,10 @@ pub struct EnvoyConfig {
     virtual_host: Value,
     /// Into each listener's connection manager.
     connection_manager: Value,
+    /// Into the bootstrap configuration.
+    bootstrap: Value,
+    /// The admin interface's port, if it has to be known beforehand: bound and never listening, so that it stays ours.
+    admin: Option<Arc<TcpSocket>>,
     plain_listener: bool,
     override_header: String,
     pub(super) workers: u32,
@@ -40,6 +48,7 @@ impl EnvoyConfig {
     pub fn new(clusters: impl IntoIterator<Item = Cluster>) -> Self {
         Self {
             clusters: clusters.into_iter().collect(),
+            routes: Vec::new(),
             filter: Some(Filter {
                 wasm: super::wasm(),
                 vm_id: "sidestep".to_owned(),
@@ -51,6 +60,8 @@ impl EnvoyConfig {
             action: json!({}),
             virtual_host: json!({}),
             connection_manager: json!({}),
+            bootstrap: json!({}),
+            admin: None,
             plain_listener: false,
             override_header: "x-sidestep-host".to_owned(),
             workers: 2,
@@ -159,6 +170,45 @@ impl EnvoyConfig {
         self.route("retry_policy", policy)
     }
 
+    /// With one route more, that comes before those of the clusters and after those added so far.
+    #[must_use]
+    pub fn route_first(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// With one cluster more, whose one host is Envoy's own admin interface.
+    ///
+    /// # Errors
+    /// No loopback port can be had.
+    pub fn admin_cluster(mut self, name: &str) -> std::io::Result<Self> {
+        let port = TcpSocket::new_v4()?;
+        // Envoy sets this too; without it on both sides the port would be taken.
+        port.set_reuseaddr(true)?;
+        port.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+        let cluster = Cluster::new(name).address(port.local_addr()?);
+        self.clusters.push(cluster.without_override_policy());
+        self.admin = Some(Arc::new(port));
+        Ok(self)
+    }
+
+    /// Only statistics whose names begin with one of these: the others Envoy does not even keep.
+    #[must_use]
+    pub fn only_stats(self, prefixes: &[&str]) -> Self {
+        let patterns: Vec<_> = prefixes.iter().map(|prefix| json!({"prefix": prefix})).collect();
+        self.bootstrap(
+            "stats_config",
+            json!({"stats_matcher": {"inclusion_list": {"patterns": patterns}}}),
+        )
+    }
+
+    /// Any other field of Envoy's `Bootstrap`.
+    #[must_use]
+    pub fn bootstrap(mut self, field: &str, value: Value) -> Self {
+        self.bootstrap[field] = value;
+        self
+    }
+
     /// Any other field of Envoy's `RouteAction`, for each route.
     #[must_use]
     pub fn route(mut self, field: &str, value: Value) -> Self {
@@ -218,10 +268,15 @@ impl EnvoyConfig {
             .iter()
             .map(|cluster| cluster.json(&self.override_header))
             .collect();
-        json!({
-            "admin": {"address": any_port()},
+        let reserved = self.admin.as_ref().and_then(|socket| socket.local_addr().ok());
+        let mut bootstrap = json!({
+            // Envoy asks for it where hosts come from elsewhere.
+            "node": {"id": "test", "cluster": "test"},
+            "admin": {"address": port(reserved.map_or(0, |address| address.port()))},
             "static_resources": {"listeners": listeners, "clusters": clusters},
-        })
+        });
+        super::merge(&mut bootstrap, &self.bootstrap);
+        bootstrap
     }
 
     fn listener(&self, name: &str, filter: Option<&Filter>) -> Value {
@@ -244,7 +299,7 @@ impl EnvoyConfig {
             "name": name,
             // The statistics are then called `listener.NAME`, whatever the port.
             "stat_prefix": name,
-            "address": any_port(),
+            "address": port(0),
             "filter_chains": [{"filters": [{
                 "name": "envoy.filters.network.http_connection_manager",
                 "typed_config": manager,
@@ -253,17 +308,14 @@ impl EnvoyConfig {
     }
 
     fn virtual_hosts(&self) -> Value {
-        let route = |prefix: String, cluster: &Cluster| {
-            let mut action = json!({"cluster": cluster.name});
-            super::merge(&mut action, &self.action);
-            json!({"name": cluster.name, "match": {"prefix": prefix}, "route": action})
-        };
+        let route = |prefix: String, cluster: &Cluster| Route::new(&cluster.name, &prefix, &cluster.name);
         let by_name = self
             .clusters
             .iter()
             .map(|cluster| route(format!("/{}/", cluster.name), cluster));
         let default = self.clusters.first().map(|cluster| route("/".to_owned(), cluster));
-        let routes: Vec<_> = by_name.chain(default).collect();
+        let all = self.routes.iter().cloned().chain(by_name).chain(default);
+        let routes: Vec<_> = all.map(|route| route.json(&self.action)).collect();
         let mut host = json!({"name": "all", "domains": ["*"], "routes": routes});
         super::merge(&mut host, &self.virtual_host);
         host
@@ -302,6 +354,7 @@ fn as_text(configuration: &str) -> Value {
     })
 }
 
-fn any_port() -> Value {
-    json!({"socket_address": {"address": "127.0.0.1", "port_value": 0}})
+/// Of loopback; 0: any.
+fn port(number: u16) -> Value {
+    json!({"socket_address": {"address": "127.0.0.1", "port_value": number}})
 }

@@ -3,12 +3,16 @@
 mod binary;
 mod cluster;
 mod config;
+mod endpoints;
 pub mod filters;
 mod process;
+mod route;
 
 pub use binary::{repository, trap_wasm, wasm};
 pub use cluster::Cluster;
 pub use config::EnvoyConfig;
+pub use endpoints::Endpoints;
+pub use route::Route;
 
 use crate::client::{Client, ClientError, Connection, Request, Response};
 use crate::wait::{TimedOut, wait_for};

@@ -1,13 +1,16 @@
 //! What an upstream does with a request.
 
 use super::Received;
+use super::chance::Chance;
 use crate::wait::Gate;
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A gRPC message without content: not compressed, no bytes.
+pub(crate) const GRPC_MESSAGE: &[u8] = &[0; 5];
 
 /// What an upstream does with a request. To refuse connections, [stop](super::Upstream::stop) it.
 #[derive(Clone)]
@@ -25,8 +28,41 @@ pub enum Behaviour {
     Close,
     /// Resets the stream with `REFUSED_STREAM`; over HTTP/1.1 the same as [`Close`](Self::Close).
     RefuseStream,
+    /// Takes the request and says nothing, until whoever asked goes away.
+    Hang,
     /// As the request itself says.
     ByRequest(Arc<dyn Fn(&Received) -> Behaviour + Send + Sync>),
+}
+
+impl Behaviour {
+    /// `rare` for so many per cent of the requests, `normal` for the rest. The seed decides which.
+    pub fn sometimes(percent: f64, seed: u64, rare: impl Into<Self>, normal: impl Into<Self>) -> Self {
+        let (chance, rare, normal) = (Chance::new(seed), rare.into(), normal.into());
+        Self::ByRequest(Arc::new(move |_| {
+            let is_rare = chance.draw() * 100.0 < percent;
+            if is_rare { rare.clone() } else { normal.clone() }
+        }))
+    }
+
+    /// One after the other, each for its time, again and again. The first one begins now.
+    ///
+    /// # Panics
+    /// There is none, or they take no time.
+    #[must_use]
+    pub fn in_turn<const N: usize>(turns: [(Duration, Self); N]) -> Self {
+        let round: Duration = turns.iter().map(|(time, _)| *time).sum();
+        assert!(round > Duration::ZERO, "turns that take time");
+        let start = Instant::now();
+        Self::ByRequest(Arc::new(move |_| {
+            let within = start.elapsed().as_nanos() % round.as_nanos();
+            let mut end = 0;
+            let turn = turns.iter().find(|(time, _)| {
+                end += time.as_nanos();
+                within < end
+            });
+            turn.map_or(Self::Hang, |(_, behaviour)| behaviour.clone())
+        }))
+    }
 }
 
 impl From<Reply> for Behaviour {
@@ -42,6 +78,7 @@ impl fmt::Debug for Behaviour {
             Self::Echo => f.write_str("Echo"),
             Self::Close => f.write_str("Close"),
             Self::RefuseStream => f.write_str("RefuseStream"),
+            Self::Hang => f.write_str("Hang"),
             Self::ByRequest(_) => f.write_str("ByRequest"),
         }
     }
@@ -56,6 +93,7 @@ pub struct Reply {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) chunked: bool,
+    pub(super) with_length: bool,
     pub(super) trailers: Option<HeaderMap>,
     pub(super) before_headers: Option<Pause>,
     pub(super) within_body: Option<Pause>,
@@ -94,11 +132,32 @@ impl Reply {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             chunked: false,
+            with_length: true,
             trailers: None,
             before_headers: None,
             within_body: None,
             cut: None,
         }
+    }
+
+    /// What a gRPC server says to a unary call: an empty message, and this status in the trailers.
+    /// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
+    #[must_use]
+    pub fn grpc(status: u8) -> Self {
+        Self::status(200)
+            .header("content-type", "application/grpc")
+            .body(GRPC_MESSAGE)
+            .trailer("grpc-status", &status.to_string())
+    }
+
+    /// What a gRPC server says if it has no message: headers alone, with this status ("trailers-only").
+    #[must_use]
+    pub fn grpc_trailers_only(status: u8) -> Self {
+        let mut reply = Self::status(200)
+            .header("content-type", "application/grpc")
+            .header("grpc-status", status.to_string());
+        reply.with_length = false;
+        reply
     }
 
     /// With this body, and its `content-length`.
@@ -112,6 +171,7 @@ impl Reply {
     #[must_use]
     pub fn chunked(mut self) -> Self {
         self.chunked = true;
+        self.with_length = false;
         self
     }
 
@@ -187,25 +247,5 @@ impl Reply {
     /// Whether the body goes out in steps: else it is one piece.
     pub(super) fn in_steps(&self) -> bool {
         self.chunked || self.within_body.is_some() || self.cut == Some(Cut::Body)
-    }
-}
-
-/// What is done with the requests to come.
-#[derive(Debug)]
-pub(super) struct Script {
-    pub(super) normal: Behaviour,
-    pub(super) next: VecDeque<Behaviour>,
-}
-
-impl Script {
-    pub(super) fn new(normal: Behaviour) -> Self {
-        Self {
-            normal,
-            next: VecDeque::new(),
-        }
-    }
-
-    pub(super) fn take(&mut self) -> Behaviour {
-        self.next.pop_front().unwrap_or_else(|| self.normal.clone())
     }
 }

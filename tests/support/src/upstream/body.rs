@@ -1,6 +1,7 @@
 //! The bodies of an upstream's answers: in one piece, or step by step.
 
 use super::behaviour::{Cut, Reply};
+use super::tally::UnderWay;
 use super::wire::Handle;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -60,8 +61,9 @@ pub(super) fn one_piece(body: Bytes) -> AnswerBody {
     Either::Left(OnePiece(Full::new(body)))
 }
 
-/// Half of the reply's body, its pause, then the rest or the break, then the trailers.
-pub(super) fn in_steps(reply: Reply, wire: Handle) -> AnswerBody {
+/// Half of the reply's body, its pause, then the rest or the break, then the trailers. The request is under way until
+/// the last of these.
+pub(super) fn in_steps(reply: Reply, wire: Handle, under_way: UnderWay) -> AnswerBody {
     let (send, receive) = mpsc::channel(1);
     let before = wire.written();
     tokio::spawn(async move {
@@ -84,13 +86,17 @@ pub(super) fn in_steps(reply: Reply, wire: Handle) -> AnswerBody {
                 () = wire.until_written(half) => {}
                 () = send.closed() => return,
             }
+            drop(under_way);
             let _ = send.send(Err(BrokenOff)).await;
             return;
         }
+        // Over before the last piece leaves: who has got it may look at once.
+        let mut under_way = Some(under_way).filter(|_| reply.trailers.is_some());
         if !rest.is_empty() && send.send(Ok(Frame::data(rest))).await.is_err() {
             return;
         }
         if let Some(trailers) = reply.trailers {
+            under_way.take();
             let _ = send.send(Ok(Frame::trailers(trailers))).await;
         }
     });

@@ -2,20 +2,25 @@
 
 mod behaviour;
 mod body;
+mod chance;
+mod script;
 mod serve;
+mod tally;
 mod wire;
 
+pub(crate) use behaviour::GRPC_MESSAGE;
 pub use behaviour::{Behaviour, Reply};
 
 use crate::wait::{TimedOut, wait_for};
-use behaviour::Script;
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Version};
+use script::{Latency, Script};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tally::Tally;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -45,6 +50,7 @@ struct State {
     received: Mutex<VecDeque<Received>>,
     requests: AtomicU64,
     connections: AtomicU64,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -79,6 +85,12 @@ impl Received {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The path without the query.
+    #[must_use]
+    pub fn path_only(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
     }
 }
 
@@ -120,6 +132,7 @@ impl Upstream {
                 received: Mutex::default(),
                 requests: AtomicU64::new(0),
                 connections: AtomicU64::new(0),
+                tally: Tally::default(),
             }),
             _reservation: reservation,
             running: Mutex::new(None),
@@ -169,6 +182,18 @@ impl Upstream {
         self.set(Behaviour::ByRequest(Arc::new(choose)));
     }
 
+    /// From now on, answers requests for this path like that, whatever happens to the others: neither
+    /// [`set_next`](Self::set_next) nor [`set_latency`](Self::set_latency) touches them.
+    pub fn set_path(&self, path: &str, behaviour: impl Into<Behaviour>) {
+        let mut script = lock(&self.state.script);
+        script.paths.insert(path.to_owned(), behaviour.into());
+    }
+
+    /// From now on, holds every answer back by `base`, and by a random part of `jitter` more.
+    pub fn set_latency(&self, base: Duration, jitter: Duration) {
+        lock(&self.state.script).latency = Latency::new(base, jitter);
+    }
+
     /// Goes down: closes its connections and refuses new ones. Does nothing if it is down already.
     pub async fn stop(&self) {
         let running = lock(&self.running).take();
@@ -198,6 +223,30 @@ impl Upstream {
         self.state.requests.load(Ordering::SeqCst)
     }
 
+    /// How many of them were for this path, with or without a query.
+    #[must_use]
+    pub fn count_at(&self, path: &str) -> u64 {
+        self.state.tally.at(path)
+    }
+
+    /// How many of them had this `user-agent`; an empty one: had none.
+    #[must_use]
+    pub fn count_from(&self, user_agent: &str) -> u64 {
+        self.state.tally.from(user_agent)
+    }
+
+    /// How many requests are under way: have come, and the last piece of their answer has not been given.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.state.tally.in_flight()
+    }
+
+    /// The most requests that were under way at once, since it was made or [reset](Self::reset).
+    #[must_use]
+    pub fn most_in_flight(&self) -> usize {
+        self.state.tally.most_in_flight()
+    }
+
     /// How many connections it accepted since it was made.
     #[must_use]
     pub fn connections(&self) -> u64 {
@@ -213,6 +262,7 @@ impl Upstream {
     /// Forgets the requests it got.
     pub fn reset(&self) {
         lock(&self.state.received).clear();
+        self.state.tally.reset();
         self.state.requests.store(0, Ordering::SeqCst);
     }
 
@@ -239,6 +289,7 @@ impl Drop for Upstream {
 
 impl State {
     fn remember(&self, request: Received) {
+        self.tally.add(&request);
         let mut received = lock(&self.received);
         if received.len() == REMEMBERED {
             received.pop_front();

@@ -2,6 +2,7 @@
 
 use super::behaviour::{Behaviour, Cut, Reply};
 use super::body::{self, AnswerBody, BrokenOff};
+use super::tally::UnderWay;
 use super::wire::{Handle, Wire};
 use super::{Received, State, lock};
 use bytes::{Bytes, BytesMut};
@@ -84,11 +85,15 @@ async fn answer(
     state: &State,
     wire: &Handle,
 ) -> Result<Response<AnswerBody>, Failure> {
+    let under_way = state.tally.enter();
     let received = receive(request, connection).await;
-    let mut behaviour = lock(&state.script).take();
+    let (mut behaviour, latency) = lock(&state.script).take(received.path_only());
     state.remember(received.clone());
     while let Behaviour::ByRequest(choose) = behaviour {
         behaviour = choose(&received);
+    }
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
     }
     let reply = match behaviour {
         Behaviour::Reply(reply) => reply,
@@ -96,6 +101,7 @@ async fn answer(
         Behaviour::RefuseStream => {
             return Err(Failure::Reset(h2::Reason::REFUSED_STREAM.into()));
         }
+        Behaviour::Hang => std::future::pending().await,
         Behaviour::Close | Behaviour::ByRequest(_) => return Err(BrokenOff.into()),
     };
     if let Some(pause) = &reply.before_headers {
@@ -108,7 +114,7 @@ async fn answer(
             PART_OF_THE_HEADERS
         });
     }
-    respond(reply, &state.name, wire)
+    respond(reply, &state.name, wire, under_way)
 }
 
 async fn receive(request: Request<Incoming>, connection: u64) -> Received {
@@ -153,19 +159,20 @@ fn echo(received: Received) -> Reply {
     reply.body(received.body)
 }
 
-fn respond(reply: Reply, name: &str, wire: &Handle) -> Result<Response<AnswerBody>, Failure> {
+fn respond(reply: Reply, name: &str, wire: &Handle, under_way: UnderWay) -> Result<Response<AnswerBody>, Failure> {
     let mut headers = reply.headers.clone();
     headers.insert("x-upstream", HeaderValue::from_str(name)?);
     // Said by hand: hyper would leave it out where the body goes out in steps, and where there is none (HEAD).
-    if !reply.chunked && reply.status != 204 && reply.status != 304 {
+    if reply.with_length && reply.status != 204 && reply.status != 304 {
         headers
             .entry(CONTENT_LENGTH)
             .or_insert(HeaderValue::from(reply.body.len()));
     }
     let status = reply.status;
     let body = if reply.in_steps() {
-        body::in_steps(reply, wire.clone())
+        body::in_steps(reply, wire.clone(), under_way)
     } else {
+        drop(under_way);
         body::one_piece(Bytes::clone(&reply.body))
     };
     let mut response = Response::new(body);

@@ -1,5 +1,8 @@
 //! The tools themselves: an upstream fails as it is told to, Envoy starts, reports and ends, and a client sees it all.
 #![allow(clippy::disallowed_methods, reason = "runs natively only, and may read the clock")]
 
+mod endpoints;
 mod envoy;
+mod traffic;
 mod upstream;
+mod upstream_counts;

@@ -1,6 +1,6 @@
 //! An upstream does as it is told, seen without Envoy in between.
 
-use sidestep_support::{Behaviour, Client, ClientError, Gate, Reply, Request, Upstream};
+use sidestep_support::{Behaviour, Client, ClientError, Gate, Reply, Request, Upstream, wait_for};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn waits_at_a_gate_and_notices_that_the_client_has_gone() {
     gate.until_arrived(2).await.unwrap();
     assert_eq!(gate.held(), 2);
     goes.abort();
-    sidestep_support::wait_for("one left", || async { (gate.held() == 1).then_some(()) })
+    wait_for("one left", || async { (gate.held() == 1).then_some(()) })
         .await
         .unwrap();
     gate.open();
@@ -199,4 +199,128 @@ async fn speaks_http2_with_a_client_that_does() {
     let [received] = a.received().try_into().unwrap();
     assert_eq!((received.path.as_str(), &received.body[..]), ("/p?q", &b"c"[..]));
     assert_eq!(received.header("host"), Some("sidestep.test"));
+}
+
+#[tokio::test]
+async fn speaks_grpc_with_trailers_and_without() {
+    let a = Upstream::http2("a").await;
+    let client = Client::new(a.address()).http2();
+    a.set(Reply::grpc(14));
+    let answer = client.send(Request::grpc("/s.S/M")).await.unwrap();
+    assert_eq!((answer.status(), answer.grpc_status()), (200, Some(14)));
+    assert_eq!((answer.body().len(), answer.header("grpc-status")), (5, None));
+    assert_eq!(answer.header("content-length"), None);
+    assert_eq!(a.received()[0].header("content-type"), Some("application/grpc"));
+    assert_eq!(a.received()[0].body, [0; 5][..]);
+    a.set(Reply::grpc_trailers_only(8));
+    let answer = client.send(Request::grpc("/s.S/M")).await.unwrap();
+    assert_eq!((answer.status(), answer.grpc_status()), (200, Some(8)));
+    assert_eq!((answer.body().len(), answer.trailers().len()), (0, 0));
+    assert_eq!(answer.header("content-length"), None);
+}
+
+#[tokio::test]
+async fn hangs_until_the_client_goes() {
+    for (a, http2) in [(Upstream::http1("a").await, false), (Upstream::http2("a").await, true)] {
+        a.set(Behaviour::Hang);
+        let client = Client::new(a.address());
+        let client = if http2 { client.http2() } else { client };
+        let asking = tokio::spawn(async move { client.get("/").await });
+        wait_for("a request", || async { (a.in_flight() == 1).then_some(()) })
+            .await
+            .unwrap();
+        a.until_count(1).await.unwrap();
+        assert!(!asking.is_finished());
+        asking.abort();
+        wait_for("nobody", || async { (a.in_flight() == 0).then_some(()) })
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn fails_for_a_share_of_the_requests_that_its_seed_picks() {
+    let failed = |percent, seed| async move {
+        let a = Upstream::http1("a").await;
+        a.set(Behaviour::sometimes(
+            percent,
+            seed,
+            Reply::status(500),
+            Reply::status(200),
+        ));
+        let mut connection = Client::new(a.address()).connect().await.unwrap();
+        let mut failed = Vec::new();
+        for n in 0..200 {
+            if connection.get("/").await.unwrap().status() == 500 {
+                failed.push(n);
+            }
+        }
+        failed
+    };
+    assert_eq!((failed(0.0, 1).await.len(), failed(100.0, 1).await.len()), (0, 200));
+    let some = failed(30.0, 1).await;
+    assert!((40..80).contains(&some.len()), "{some:?}");
+    assert_eq!(failed(30.0, 1).await, some);
+    assert_ne!(failed(30.0, 2).await, some);
+}
+
+#[tokio::test]
+async fn flaps_by_the_clock() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    let turn = Duration::from_millis(100);
+    let start = Instant::now();
+    a.set(Behaviour::in_turn([
+        (turn, Reply::status(503).into()),
+        (turn, Reply::status(200).into()),
+        (Duration::ZERO, Behaviour::Hang),
+    ]));
+    let mut changes = vec![503];
+    while changes.len() < 5 {
+        let (before, status) = (start.elapsed(), client.get("/").await.unwrap().status());
+        if changes.last() != Some(&status) {
+            // The n-th turn begins no earlier than that.
+            assert!(
+                start.elapsed() >= turn * u32::try_from(changes.len()).unwrap(),
+                "{before:?}"
+            );
+            changes.push(status);
+        }
+    }
+    assert_eq!(changes, [503, 200, 503, 200, 503]);
+}
+
+#[tokio::test]
+async fn a_path_can_be_switched_apart_from_the_others() {
+    let a = Upstream::http1("a").await;
+    let client = Client::new(a.address());
+    a.set_path("/health", Reply::status(200));
+    a.set(Reply::status(503));
+    a.set_next(Reply::status(500));
+    a.set_latency(Duration::from_secs(60), Duration::ZERO);
+    assert_eq!(client.get("/health?x").await.unwrap().status(), 200);
+    a.set_latency(Duration::ZERO, Duration::ZERO);
+    assert_eq!(client.get("/").await.unwrap().status(), 500);
+    assert_eq!(client.get("/").await.unwrap().status(), 503);
+    a.set(Reply::status(200));
+    a.set_path("/health", Reply::status(503));
+    assert_eq!(client.get("/health").await.unwrap().status(), 503);
+    assert_eq!(client.get("/").await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn holds_every_answer_back_for_a_while_that_differs() {
+    let a = Upstream::http1("a").await;
+    let mut connection = Client::new(a.address()).connect().await.unwrap();
+    let (base, jitter) = (Duration::from_millis(20), Duration::from_millis(30));
+    a.set_latency(base, jitter);
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        connection.get("/").await.unwrap();
+        times.push(start.elapsed());
+    }
+    assert!(times.iter().all(|time| *time >= base), "{times:?}");
+    assert!(times.iter().any(|time| *time >= base + jitter / 2), "{times:?}");
+    assert!(times.iter().any(|time| *time < base + jitter / 2), "{times:?}");
 }

@@ -3,17 +3,18 @@
 //! Envoy gives each connection to one of its workers and leaves it there. So a [`Client`] opens a connection per
 //! request, which spreads requests over the workers, and a [`Connection`] keeps to one worker.
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+mod message;
+mod traffic;
+
+pub use message::{Request, Response};
+pub use traffic::{Summary, Traffic};
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::convert::Infallible;
+use message::RequestBody;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -42,159 +43,6 @@ pub enum ClientError {
     /// It took longer than any test should.
     #[error("no answer within {BOUND:?}")]
     TimedOut,
-}
-
-/// A request to be sent.
-#[derive(Clone, Debug)]
-pub struct Request {
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
-    chunk: Option<usize>,
-}
-
-impl Request {
-    /// A request without body. `method` is its name, as in `"GET"`.
-    ///
-    /// # Panics
-    /// That is no method.
-    #[must_use]
-    pub fn new(method: &str, path: &str) -> Self {
-        Self {
-            method: method.parse().expect("a method"),
-            path: path.to_owned(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            chunk: None,
-        }
-    }
-
-    /// `GET path`.
-    #[must_use]
-    pub fn get(path: &str) -> Self {
-        Self::new("GET", path)
-    }
-
-    /// With one header more.
-    ///
-    /// # Panics
-    /// Name or value are not what HTTP allows.
-    #[must_use]
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers.append(
-            name.parse::<HeaderName>().expect("a header's name"),
-            HeaderValue::from_bytes(value.as_ref()).expect("a header's value"),
-        );
-        self
-    }
-
-    /// With this body, and its `content-length`.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// Sends the body in chunks of this size, without `content-length`.
-    #[must_use]
-    pub fn chunked(mut self, size: usize) -> Self {
-        self.chunk = Some(size.max(1));
-        self
-    }
-
-    fn build(self, http2: bool) -> hyper::Request<RequestBody> {
-        let body = match self.chunk {
-            None => Either::Left(Full::new(self.body)),
-            Some(size) => Either::Right(StreamBody::new(Chunks { rest: self.body, size })),
-        };
-        let mut request = hyper::Request::new(body);
-        *request.method_mut() = self.method;
-        *request.headers_mut() = self.headers;
-        // HTTP/2 says the host in the URI, HTTP/1.1 in a header.
-        let authority = if http2 { "http://sidestep.test" } else { "" };
-        *request.uri_mut() = format!("{authority}{}", self.path).parse().expect("a path");
-        if !http2 {
-            let headers = request.headers_mut();
-            headers
-                .entry("host")
-                .or_insert(HeaderValue::from_static("sidestep.test"));
-        }
-        request
-    }
-}
-
-type RequestBody = Either<Full<Bytes>, StreamBody<Chunks>>;
-
-/// A body, piece by piece.
-struct Chunks {
-    rest: Bytes,
-    size: usize,
-}
-
-impl futures_core::Stream for Chunks {
-    type Item = Result<Frame<Bytes>, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        let size = self.size.min(self.rest.len());
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
-    }
-}
-
-/// An answer that came whole.
-#[derive(Clone, Debug)]
-pub struct Response {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    trailers: HeaderMap,
-}
-
-impl Response {
-    /// The status.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status.as_u16()
-    }
-
-    /// The headers.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
-    }
-
-    /// A header's first value, if there is one and it is text.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The name of the upstream that said it.
-    #[must_use]
-    pub fn upstream(&self) -> &str {
-        self.header("x-upstream").unwrap_or_default()
-    }
-
-    /// The body.
-    #[must_use]
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// The body as text; what is no UTF-8 in it is replaced.
-    #[must_use]
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The trailers.
-    #[must_use]
-    pub fn trailers(&self) -> &HeaderMap {
-        &self.trailers
-    }
 }
 
 /// Sends each request by a connection of its own.
@@ -287,6 +135,13 @@ impl Client {
             answers.push(task.await.expect("no panic in here"));
         }
         answers
+    }
+
+    /// Sends this many requests a second from now on, whatever becomes of them: see [`Traffic`]. `request` makes the
+    /// n-th one.
+    #[must_use]
+    pub fn traffic(&self, per_second: f64, request: impl Fn(u64) -> Request + Send + 'static) -> Traffic {
+        Traffic::start(*self, per_second, request)
     }
 }
 
