@@ -13,6 +13,8 @@
 //! | [`detect`] | what was seen of an attempt -> outcome -> a detector's verdict |
 //! | [`health`] | a host's life, a cluster's table, limits, the record as bytes |
 //! | [`pick`] | who takes the next attempt |
+//! | [`probe`] | who asks hosts for signs of life, when, and what the answers add up to |
+//! | [`discover`] | the hosts that Envoy's admin interface lists |
 //! | [`retry`] | whether a failed request is repeated, and how its answer is delivered |
 //! | [`metrics`] | every metric's name |
 //! | [`host`] | what is asked of the proxy, as one trait |
@@ -40,12 +42,14 @@
 
 pub mod config;
 pub mod detect;
+pub mod discover;
 pub mod health;
 pub mod host;
 pub mod http;
 pub mod metrics;
 pub mod model;
 pub mod pick;
+pub mod probe;
 pub mod retry;
 pub mod stream;
 pub mod worker;
