@@ -29,6 +29,10 @@ pub enum Attribute {
     UpstreamAddress,
     /// `response.flags`
     ResponseFlags,
+    /// `request.time`: when the request began to arrive, ns since the Unix epoch, as a number
+    RequestTime,
+    /// `xds.route_name`
+    RouteName,
     /// `response.code_details`
     ResponseCodeDetails,
     /// `upstream.request_attempt_count`
@@ -92,12 +96,14 @@ pub trait Host {
     /// The request's trailers.
     fn request_trailers(&self) -> HostResult<HeaderBlock>;
 
-    /// A response header's first value.
-    fn response_header(&self, name: &str) -> HostResult<Option<Vec<u8>>>;
+    /// The response's headers.
+    fn response_headers(&self) -> HostResult<HeaderBlock>;
     /// Puts other headers in the place of the response's.
     fn replace_response_headers(&self, headers: &[Pair<'_>]) -> HostResult<()>;
     /// Puts `body` in the place of the piece of response body that has just come, `size` bytes.
     fn replace_response_body(&self, size: usize, body: &[u8]) -> HostResult<()>;
+    /// A response trailer's first value.
+    fn response_trailer(&self, name: &str) -> HostResult<Option<Vec<u8>>>;
     /// Removes the response's trailers.
     fn clear_response_trailers(&self) -> HostResult<()>;
     /// Lets a response go on that was paused.
@@ -124,7 +130,9 @@ pub trait Host {
 
     /// Makes a metric known.
     fn define_metric(&self, kind: MetricKind, metric: Metric) -> HostResult<MetricId>;
-    /// Adds to a counter.
+    /// A metric's value: of a counter or a gauge, one for all workers.
+    fn metric(&self, id: MetricId) -> HostResult<u64>;
+    /// Adds to a counter or a gauge.
     fn increment_metric(&self, id: MetricId, by: u64) -> HostResult<()>;
     /// Sets a gauge.
     fn record_metric(&self, id: MetricId, value: u64) -> HostResult<()>;

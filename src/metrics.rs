@@ -50,13 +50,17 @@ pub enum ErrorCause {
     HostAddress,
     /// The cluster sent an attempt elsewhere than its pin said.
     PinIgnored,
-    /// A metric could not be defined or set.
+    /// A metric could not be defined, read or set.
     Metric,
+    /// Envoy did not take a probe.
+    Probe,
+    /// The list of hosts could not be read from Envoy's admin interface.
+    Admin,
 }
 
 impl ErrorCause {
     /// All causes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Clock,
         Self::Request,
         Self::Response,
@@ -73,6 +77,8 @@ impl ErrorCause {
         Self::HostAddress,
         Self::PinIgnored,
         Self::Metric,
+        Self::Probe,
+        Self::Admin,
     ];
 }
 
@@ -111,8 +117,11 @@ metrics! {
     AttemptsFailureExternal Counter "sidestep.attempts.failure_external" "Attempts that the host answered badly.";
     AttemptsFailureLocalOrigin Counter "sidestep.attempts.failure_local_origin" "Attempts that got no answer: no connection, reset, time-out.";
     AttemptsOverload Counter "sidestep.attempts.overload" "Attempts answered by 429 or RESOURCE_EXHAUSTED.";
+    AttemptsCut Counter "sidestep.attempts.cut" "Answers that the host cut short after their headers, which had counted as a success.";
     AttemptsIgnored Counter "sidestep.attempts.ignored" "Attempts that say nothing about a host.";
     EjectionsActive Gauge "sidestep.ejections_active" "Hosts that are ejected now, in all clusters.";
+    ProbationActive Gauge "sidestep.probation_active" "Hosts that are in probation now, in all clusters.";
+    RampActive Gauge "sidestep.ramp_active" "Hosts whose share is growing now, in all clusters.";
     EjectionsConsecutive5xx Counter "sidestep.ejections.consecutive_5xx" "Ejections by this detector.";
     EjectionsConsecutiveGatewayFailure Counter "sidestep.ejections.consecutive_gateway_failure" "Ejections by this detector.";
     EjectionsConsecutiveLocalOriginFailure Counter "sidestep.ejections.consecutive_local_origin_failure" "Ejections by this detector.";
@@ -127,9 +136,21 @@ metrics! {
     EjectionsRefusedMaxEjectionPercent Counter "sidestep.ejections_refused.max_ejection_percent" "A detector accused a host, but `max_ejection_percent` of its cluster is out.";
     EjectionsRefusedLastHost Counter "sidestep.ejections_refused.last_host" "A detector accused a host, but it is the last one available.";
     EjectionsRefusedNotEnforced Counter "sidestep.ejections_refused.not_enforced" "A detector accused a host, but it only reports (`enforcing_*`).";
+    EjectionsRefusedLikeItsPeers Counter "sidestep.ejections_refused.like_its_peers" "A detector accused a host that is not significantly worse than its peers.";
+    EjectionsRefusedHeld Counter "sidestep.ejections_refused.held" "A detector accused a host that a person holds.";
+    EjectionsRefusedUnknownHost Counter "sidestep.ejections_refused.unknown_host" "A person named a host that is not known.";
+    ProbationTrials Counter "sidestep.probation.trials" "Requests sent to a host in probation, to try it.";
+    ProbationPassed Counter "sidestep.probation.passed" "Hosts that proved themselves in probation.";
+    ProbationFailed Counter "sidestep.probation.failed" "Hosts that did not.";
+    ProbesSent Counter "sidestep.probes.sent" "Active probes sent.";
+    ProbesPassed Counter "sidestep.probes.passed" "Active probes that passed.";
+    ProbesFailed Counter "sidestep.probes.failed" "Active probes that failed.";
+    AdminReads Counter "sidestep.admin.reads" "Lists of hosts read from Envoy's admin interface.";
+    AdminSkipped Counter "sidestep.admin.skipped" "Entries of such lists that are no ip:port, or more than `max_hosts`.";
     PinsSet Counter "sidestep.pins.set" "First attempts sent with a pin.";
     PinsIgnored Counter "sidestep.pins.ignored" "Pinned attempts that another host answered: the cluster lacks the override_host policy.";
     PinsClient Counter "sidestep.pins.client" "Override headers sent by clients and removed.";
+    PinsRefusedPanic Counter "sidestep.pins_refused.panic" "Requests sent without a pin although hosts are out: fewer than `panic_threshold` are available.";
     Discovery Counter "sidestep.discovery" "Retriable requests sent unpinned while others are pinned, so that new hosts are found.";
     RetriesAttempted Counter "sidestep.retries.attempted" "Retries sent.";
     RetriesSucceeded Counter "sidestep.retries.succeeded" "Requests whose failure a retry turned into a good answer.";
@@ -165,7 +186,11 @@ metrics! {
     ErrorsMaxHosts Counter "sidestep.errors.max_hosts" "A host was not recorded: `max_hosts`.";
     ErrorsMaxClusters Counter "sidestep.errors.max_clusters" "A cluster was not recorded: there are too many.";
     ErrorsHostAddress Counter "sidestep.errors.host_address" "A host's address is no ip:port.";
-    ErrorsMetric Counter "sidestep.errors.metric" "A metric could not be defined or set.";
+    ErrorsMetric Counter "sidestep.errors.metric" "A metric could not be defined, read or set.";
+    ErrorsProbe Counter "sidestep.errors.probe" "Envoy did not take a probe.";
+    ErrorsAdmin Counter "sidestep.errors.admin" "The list of hosts could not be read from Envoy's admin interface.";
+    RevisionRecords Gauge "sidestep.revision.records" "Rises with each write of a cluster's record: how workers learn of it. Its value means nothing else.";
+    RevisionStreaks Gauge "sidestep.revision.streaks" "Rises with each change of failures in a row: how workers learn of it. Its value means nothing else.";
 }
 
 impl From<Detector> for Metric {
@@ -192,6 +217,9 @@ impl From<EjectionRefusal> for Metric {
             EjectionRefusal::MaxEjectionPercent => Self::EjectionsRefusedMaxEjectionPercent,
             EjectionRefusal::LastHost => Self::EjectionsRefusedLastHost,
             EjectionRefusal::NotEnforced => Self::EjectionsRefusedNotEnforced,
+            EjectionRefusal::LikeItsPeers => Self::EjectionsRefusedLikeItsPeers,
+            EjectionRefusal::Held => Self::EjectionsRefusedHeld,
+            EjectionRefusal::UnknownHost => Self::EjectionsRefusedUnknownHost,
         }
     }
 }
@@ -239,6 +267,8 @@ impl From<ErrorCause> for Metric {
             ErrorCause::HostAddress => Self::ErrorsHostAddress,
             ErrorCause::PinIgnored => Self::PinsIgnored,
             ErrorCause::Metric => Self::ErrorsMetric,
+            ErrorCause::Probe => Self::ErrorsProbe,
+            ErrorCause::Admin => Self::ErrorsAdmin,
         }
     }
 }

@@ -21,8 +21,11 @@ impl ResponseFlags {
     pub const UPSTREAM_CONNECTION_TERMINATION: Self = Self(0x40);
     /// UO, `UpstreamOverflow`: Envoy's own circuit breaker let nothing through.
     pub const UPSTREAM_OVERFLOW: Self = Self(0x80);
-    /// DC, `DownstreamConnectionTermination`: the client is gone.
-    pub const DOWNSTREAM_CONNECTION_TERMINATION: Self = Self(0x4000);
+    /// DC, `DownstreamConnectionTermination`, and DR, `DownstreamRemoteReset`, its like for a stream of HTTP/2: the client
+    /// is gone.
+    pub const CLIENT_GONE: Self = Self(0x4000 | 0x1000_0000);
+    /// UPE, `UpstreamProtocolError`: what the host sent is no HTTP; over HTTP/1.1 also a body that ends too early.
+    pub const UPSTREAM_PROTOCOL_ERROR: Self = Self(0x80_0000);
 
     /// Whether any flag of `other` is set.
     pub const fn any_of(self, other: Self) -> bool {
@@ -34,6 +37,11 @@ impl ResponseFlags {
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+
+    /// The flags that mean, at the end of a response that had begun: the host broke it off.
+    pub const CUT_SHORT: Self = Self::UPSTREAM_REMOTE_RESET
+        .or(Self::UPSTREAM_CONNECTION_TERMINATION)
+        .or(Self::UPSTREAM_PROTOCOL_ERROR);
 
     /// The flags that mean: the host gave no answer, Envoy made one in its place.
     pub const NO_ANSWER: Self = Self::UPSTREAM_REQUEST_TIMEOUT
@@ -59,10 +67,7 @@ pub struct Answer {
 /// What `answer` says about the host that it came from, or should have come from.
 pub const fn classify(answer: &Answer) -> Outcome {
     let flags = answer.flags;
-    if answer.overloaded
-        || flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW)
-        || flags.any_of(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION)
-    {
+    if answer.overloaded || flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) || flags.any_of(ResponseFlags::CLIENT_GONE) {
         return Outcome::Ignored;
     }
     if flags.any_of(ResponseFlags::NO_ANSWER) {
@@ -80,7 +85,7 @@ pub const fn classify(answer: &Answer) -> Outcome {
 
 /// The outcome of a gRPC status. UNAVAILABLE and DEADLINE_EXCEEDED are gateway failures, because Envoy maps them
 /// to 503 and 504 (`Grpc::Utility::grpcToHttpStatus`).
-const fn classify_grpc(status: u32) -> Outcome {
+pub const fn classify_grpc(status: u32) -> Outcome {
     match status {
         // CANCELLED: the caller's wish.
         1 => Outcome::Ignored,

@@ -1,17 +1,24 @@
-//! One host's life.
+//! One host's life: healthy, ejected, in probation, ramping up, healthy.
 
-use crate::config::OutlierDetection;
-use crate::detect::{Detector, Streaks};
-use crate::model::{Entropy, HostAddr, Timestamp};
+use crate::config::{ClusterPolicy, OutlierDetection};
+use crate::detect::Detector;
+use crate::model::{Entropy, HostAddr, Share, Timestamp};
 use std::time::Duration;
 
-/// Where a host is in its life. Probation and ramp will stand between the two.
+/// Where a host is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostState {
-    /// The host gets its share of traffic.
+    /// The host gets its full share of traffic.
     Healthy,
     /// The host gets no traffic.
     Ejected(Ejection),
+    /// The host must prove itself before traffic returns.
+    Probation(Probation),
+    /// The host's share of traffic grows to a full one.
+    Ramp {
+        /// When it began.
+        since: Timestamp,
+    },
 }
 
 /// A time without traffic.
@@ -25,7 +32,26 @@ pub struct Ejection {
     pub detector: Detector,
 }
 
-/// What is known of one host.
+/// A time with one live request at once, and only one that could be retried elsewhere: a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probation {
+    /// When it began.
+    pub since: Timestamp,
+    /// Until when the trial that is out may take; nobody starts another before. Zero if none is out.
+    pub trial_until: Timestamp,
+}
+
+/// The share of traffic that a ramp begins with, and that an overloaded host is left with: the default of Envoy's
+/// slow start (`min_weight_percent`).
+const LEAST_SHARE: Share = Share::from_permille(100);
+
+/// A trial's answer is waited for this much longer than `probation_timeout`: by then it is there, or its VM is dead.
+const TRIAL_SLACK: Duration = Duration::from_secs(5);
+
+/// The longest that a host may ask for less traffic (Linkerd's cap on Retry-After).
+pub const MAX_OVERLOAD: Duration = Duration::from_secs(300);
+
+/// What is known of one host, apart from its [failures in a row](super::HostStreak).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostHealth {
     /// The host.
@@ -33,56 +59,89 @@ pub struct HostHealth {
     /// When Envoy last named it as the host of an attempt, to within a fraction of `forget_after`; zero if it is
     /// configured and has not been seen.
     pub seen: Timestamp,
-    /// Failures in a row.
-    pub streaks: Streaks,
     /// Where it is in its life.
     pub state: HostState,
-    /// How many times `base_ejection_time` its last ejection lasted, before the cap. See [`Self::ejections_at`].
+    /// How many times `base_ejection_time` its last ejection lasted, before the cap.
     pub ejections: u32,
-    /// Since when it has neither failed nor been ejected: the later of its last failure and its last ejection's end.
+    /// When its last ejection ends or ended; zero if it never was ejected.
     pub quiet_since: Timestamp,
     /// When its last ejection began; attempts from before say nothing new. Zero if it never was.
     pub last_ejected_at: Timestamp,
+    /// Until when it asked for less traffic; zero if it did not.
+    pub overloaded_until: Timestamp,
+    /// Envoy's own health check, or its control plane, says that it must not get traffic.
+    pub unfit: bool,
+    /// Envoy has shown that it is not in the cluster. It is kept for its history, should it come back.
+    pub gone: bool,
 }
 
 impl HostHealth {
     /// A host of which nothing is known but that it exists.
-    pub fn new(addr: HostAddr, seen: Timestamp) -> Self {
+    pub const fn new(addr: HostAddr, seen: Timestamp) -> Self {
         Self {
             addr,
             seen,
-            streaks: Streaks::default(),
             state: HostState::Healthy,
             ejections: 0,
             quiet_since: Timestamp::ZERO,
             last_ejected_at: Timestamp::ZERO,
+            overloaded_until: Timestamp::ZERO,
+            unfit: false,
+            gone: false,
         }
     }
 
-    /// Whether the host may get traffic. An ejection whose time is over counts as over, even before
-    /// [`Self::settle`] has written it down.
-    pub fn is_available(&self, now: Timestamp) -> bool {
+    /// Whether the host is kept out of rotation: ejected or in probation.
+    pub const fn is_out(&self) -> bool {
+        matches!(self.state, HostState::Ejected(_) | HostState::Probation(_))
+    }
+
+    /// Whether the host may get traffic.
+    pub const fn is_available(&self) -> bool {
+        !self.is_out() && !self.unfit && !self.gone
+    }
+
+    /// The probation that the host is in at `now`: one whose ejection is over is, even before [`Self::settle`] has
+    /// written it down.
+    pub fn probation(&self, now: Timestamp) -> Option<Probation> {
         match self.state {
-            HostState::Healthy => true,
-            HostState::Ejected(ejection) => ejection.until <= now,
+            HostState::Probation(probation) => Some(probation),
+            HostState::Ejected(ejection) if ejection.until <= now => Some(Probation {
+                since: ejection.until,
+                trial_until: Timestamp::ZERO,
+            }),
+            _ => None,
         }
     }
 
-    /// The current ejection multiplier: it falls by one for each `interval` that has passed without failures.
-    pub fn ejections_at(&self, now: Timestamp, interval: Duration) -> u32 {
-        let fallen = now
-            .since(self.quiet_since)
-            .as_nanos()
-            .checked_div(interval.as_nanos())
-            .and_then(|intervals| u32::try_from(intervals).ok())
-            .unwrap_or(u32::MAX);
-        self.ejections.saturating_sub(fallen)
+    /// Which share of its traffic the host gets.
+    pub fn share(&self, policy: &ClusterPolicy, now: Timestamp) -> Share {
+        if !self.is_available() {
+            return Share::NONE;
+        }
+        let ramped = match self.state {
+            HostState::Ramp { since } => {
+                Share::FULL.grown_from(LEAST_SHARE, now.since(since), policy.picking.ramp_time)
+            }
+            _ => Share::FULL,
+        };
+        if self.overloaded_until > now {
+            ramped.min(LEAST_SHARE)
+        } else {
+            ramped
+        }
     }
 
-    /// Ejects the host: the n-th time for n times `base_ejection_time`, capped, plus jitter.
+    /// Whether an attempt that began at `began` says nothing new: it was under way when the host was ejected.
+    pub fn is_straggler(&self, began: Timestamp) -> bool {
+        self.last_ejected_at != Timestamp::ZERO && began <= self.last_ejected_at
+    }
+
+    /// Ejects the host: the n-th time for n times `base_ejection_time`, capped, plus jitter. `ejections` is n - 1.
     pub fn eject(
         &mut self,
         detector: Detector,
+        ejections: u32,
         policy: &OutlierDetection,
         now: Timestamp,
         entropy: &mut Entropy,
@@ -92,7 +151,7 @@ impl HostHealth {
             .max_ejection_time
             .as_nanos()
             .div_ceil(policy.base_ejection_time.as_nanos().max(1));
-        let grown = self.ejections_at(now, policy.interval).saturating_add(1);
+        let grown = ejections.saturating_add(1);
         self.ejections = grown.min(u32::try_from(cap).unwrap_or(u32::MAX).max(1));
         let jitter = nanos(policy.max_ejection_time_jitter);
         let jitter = Duration::from_nanos(entropy.below(jitter.saturating_add(1)));
@@ -101,29 +160,64 @@ impl HostHealth {
             .saturating_mul(self.ejections)
             .min(policy.max_ejection_time)
             .saturating_add(jitter);
-        let until = now.after(duration);
+        self.put_out(detector, now, now.after(duration));
+        duration
+    }
+
+    /// Keeps the host out until then.
+    pub(super) fn put_out(&mut self, detector: Detector, now: Timestamp, until: Timestamp) {
         self.state = HostState::Ejected(Ejection {
             at: now,
             until,
             detector,
         });
-        self.streaks = Streaks::default();
-        self.last_ejected_at = now;
+        // Two ejections at the same nanosecond would be one to everybody who tells them apart by it.
+        self.last_ejected_at = now.max(self.last_ejected_at.after(Duration::from_nanos(1)));
         self.quiet_since = until;
-        duration
     }
 
-    /// Brings the host up to date with the clock: ends an ejection whose time is over, and moves what seems to lie
-    /// in the future, because the clock was set back, to now. Returns whether the host is back.
-    pub fn settle(&mut self, now: Timestamp) -> bool {
+    /// Starts a trial, if the host is in probation and none is out.
+    pub(super) fn begin_trial(&mut self, policy: &ClusterPolicy, now: Timestamp) -> bool {
+        match self.probation(now) {
+            Some(probation) if probation.trial_until <= now && !self.gone && !self.unfit => {
+                self.state = HostState::Probation(Probation {
+                    trial_until: now.after(trial_lease(policy)),
+                    ..probation
+                });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The host has proved itself, or need not: its share starts to grow.
+    pub(super) fn start_ramp(&mut self, policy: &ClusterPolicy, now: Timestamp) {
+        self.state = if policy.picking.ramp_time.is_zero() {
+            HostState::Healthy
+        } else {
+            HostState::Ramp { since: now }
+        };
+    }
+
+    /// Brings the host up to date with the clock: ends what is over, and moves what seems to lie in the future, because
+    /// the clock was set back, to now. Returns whether it came to another state.
+    pub(super) fn settle(&mut self, policy: &ClusterPolicy, now: Timestamp) -> bool {
         self.last_ejected_at = self.last_ejected_at.min(now);
+        self.overloaded_until = if self.overloaded_until <= now {
+            Timestamp::ZERO
+        } else {
+            self.overloaded_until.min(now.after(MAX_OVERLOAD))
+        };
         match &mut self.state {
             HostState::Healthy => {
                 self.quiet_since = self.quiet_since.min(now);
                 false
             }
             HostState::Ejected(ejection) if ejection.until <= now => {
-                self.state = HostState::Healthy;
+                self.state = HostState::Probation(Probation {
+                    since: now,
+                    trial_until: Timestamp::ZERO,
+                });
                 true
             }
             HostState::Ejected(ejection) => {
@@ -134,8 +228,30 @@ impl HostHealth {
                 }
                 false
             }
+            HostState::Probation(probation) => {
+                probation.since = probation.since.min(now);
+                if probation.trial_until <= now || probation.trial_until > now.after(trial_lease(policy)) {
+                    probation.trial_until = Timestamp::ZERO;
+                }
+                self.quiet_since = self.quiet_since.min(now);
+                false
+            }
+            HostState::Ramp { since } => {
+                *since = (*since).min(now);
+                let over = now.since(*since) >= policy.picking.ramp_time;
+                if over {
+                    self.state = HostState::Healthy;
+                }
+                self.quiet_since = self.quiet_since.min(now);
+                over
+            }
         }
     }
+}
+
+/// How long a trial may be out before another one is started.
+fn trial_lease(policy: &ClusterPolicy) -> Duration {
+    policy.picking.probation_timeout.saturating_add(TRIAL_SLACK)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -1,6 +1,7 @@
 //! How many hosts may be out at once.
 
-use crate::model::Percent;
+use super::table::Census;
+use crate::config::OutlierDetection;
 
 /// Why a host that a detector accuses stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,11 +12,24 @@ pub enum EjectionRefusal {
     LastHost,
     /// The detector only reports (`enforcing_*` below 100 %).
     NotEnforced,
+    /// It does badly, but not significantly worse than its peers: the fault lies elsewhere.
+    LikeItsPeers,
+    /// A person holds it.
+    Held,
+    /// A person named a host that is not known.
+    UnknownHost,
 }
 
 impl EjectionRefusal {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::MaxEjectionPercent, Self::LastHost, Self::NotEnforced];
+    pub const ALL: [Self; 6] = [
+        Self::MaxEjectionPercent,
+        Self::LastHost,
+        Self::NotEnforced,
+        Self::LikeItsPeers,
+        Self::Held,
+        Self::UnknownHost,
+    ];
 
     /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -23,27 +37,32 @@ impl EjectionRefusal {
             Self::MaxEjectionPercent => "max_ejection_percent",
             Self::LastHost => "last_host",
             Self::NotEnforced => "not_enforced",
+            Self::LikeItsPeers => "like_its_peers",
+            Self::Held => "held",
+            Self::UnknownHost => "unknown_host",
         }
     }
 }
 
-/// Whether one more of `hosts` hosts may go, when `ejected` of them are out already.
+/// Whether one more of a cluster's hosts may go.
 ///
-/// The share is rounded down, as in Envoy, but where there are two hosts or more one may always go (Envoy's
-/// default of 10 % ejects nobody below ten hosts) unless the share is 0 %. The last one available never goes.
+/// The share is rounded down, as in Envoy. With `always_eject_one_host`, which is the default here (Envoy's 10 % alone
+/// ejects nobody below ten hosts), one of two hosts or more may always go, unless the share is 0 %. The last one
+/// available never goes.
 ///
 /// # Errors
 /// The reason to refuse.
-pub(super) const fn may_eject(hosts: usize, ejected: usize, share: Percent) -> Result<(), EjectionRefusal> {
-    if hosts.saturating_sub(ejected) <= 1 {
+pub(super) const fn may_eject(census: Census, policy: &OutlierDetection) -> Result<(), EjectionRefusal> {
+    if census.available <= 1 {
         return Err(EjectionRefusal::LastHost);
     }
-    let allowed = match (share.get(), share.of(hosts)) {
+    let share = policy.max_ejection_percent;
+    let allowed = match (share.get(), share.of(census.known)) {
         (0, _) => 0,
-        (_, 0) => 1,
+        (_, 0) if policy.always_eject_one_host => 1,
         (_, allowed) => allowed,
     };
-    if ejected >= allowed {
+    if census.out >= allowed {
         return Err(EjectionRefusal::MaxEjectionPercent);
     }
     Ok(())
@@ -52,11 +71,17 @@ pub(super) const fn may_eject(hosts: usize, ejected: usize, share: Percent) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Percent;
 
     /// How many of `hosts` hosts can go one after the other.
-    fn can_go(hosts: usize, share: Percent) -> usize {
+    fn can_go(hosts: usize, policy: &OutlierDetection) -> usize {
+        let census = |out| Census {
+            known: hosts,
+            out,
+            available: hosts - out,
+        };
         (0..hosts)
-            .take_while(|ejected| may_eject(hosts, *ejected, share).is_ok())
+            .take_while(|out| may_eject(census(*out), policy).is_ok())
             .count()
     }
 
@@ -64,15 +89,23 @@ mod tests {
     fn the_share_is_exact_at_every_size_and_one_host_always_stays() {
         for hosts in 0..=100_usize {
             for share in 0..=100_usize {
-                let Some(percent) = Percent::new(share as u64) else {
-                    continue;
-                };
-                let by_share = if share == 0 { 0 } else { (hosts * share / 100).max(1) };
-                assert_eq!(
-                    can_go(hosts, percent),
-                    by_share.min(hosts.saturating_sub(1)),
-                    "{share} % of {hosts}"
-                );
+                for at_least in [0, 1] {
+                    let policy = OutlierDetection {
+                        max_ejection_percent: Percent::new(share as u64).unwrap_or(Percent::NONE),
+                        always_eject_one_host: at_least == 1,
+                        ..OutlierDetection::default()
+                    };
+                    let by_share = if share == 0 {
+                        0
+                    } else {
+                        (hosts * share / 100).max(at_least)
+                    };
+                    assert_eq!(
+                        can_go(hosts, &policy),
+                        by_share.min(hosts.saturating_sub(1)),
+                        "{share} % of {hosts}, {at_least}"
+                    );
+                }
             }
         }
     }

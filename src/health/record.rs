@@ -1,33 +1,45 @@
 //! A cluster's table as bytes: the record that the workers share.
 //!
-//! All numbers are little-endian. The record is:
+//! All numbers are little-endian, all times in ns since the Unix epoch. The record is:
 //!
 //! | bytes | meaning |
 //! |---|---|
 //! | 1 | format, [`FORMAT`] |
-//! | per host: 1 | what follows: `V6`, `STREAKS`, `HISTORY`, `EJECTED` |
+//! | 8 | the number of the last interval that was judged |
+//! | 4 | how many hosts follow |
+//! | per host: 1 | what follows: `V6`, `HISTORY`, `EJECTED`, `PROBATION`, `RAMP`, `OVERLOADED`; and `UNFIT`, `GONE` |
 //! | 4 or 16, 2 | IP address (16 bytes if `V6`), port |
-//! | 8 | seen, ns |
-//! | 12 if `STREAKS` | the three failure counts |
-//! | 20 if `HISTORY` | ejections (4), quiet since, last ejected at (ns) |
-//! | 17 if `EJECTED` | at, until (ns), the detector's number in [`Detector::ALL`] |
+//! | 8 | seen |
+//! | 20 if `HISTORY` | ejections (4), quiet since, last ejected at |
+//! | 17 if `EJECTED` | at, until, the detector's number in [`Detector::ALL`] |
+//! | 16 if `PROBATION` | since, until when a trial is out |
+//! | 8 if `RAMP` | since |
+//! | 8 if `OVERLOADED` | until |
+//! | per control, to the end: 1, 4 or 16, 2 | `V6` or 0, IP address, port |
+//! | 1, 8 | the action's number in [`ControlAction::ALL`], until |
+//! | 1, that many | the reason, in UTF-8 |
 //!
 //! A host of which nothing is on record takes 15 bytes.
 
-use super::host::{Ejection, HostHealth, HostState};
+use super::control::{Control, ControlAction};
+use super::host::{Ejection, HostHealth, HostState, Probation};
 use super::table::ClusterTable;
-use crate::detect::{Detector, Streaks};
+use crate::detect::Detector;
 use crate::model::{HostAddr, Timestamp};
 use std::net::{IpAddr, SocketAddr};
 
-/// The format's number. Another format gets another number and another shared-data key, so that two versions of the
+/// The format's number. Another format gets another number and other shared-data keys, so that two versions of the
 /// module that run side by side during an update leave each other's records alone.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 const V6: u8 = 1;
-const STREAKS: u8 = 2;
-const HISTORY: u8 = 4;
-const EJECTED: u8 = 8;
+const HISTORY: u8 = 2;
+const EJECTED: u8 = 4;
+const PROBATION: u8 = 8;
+const RAMP: u8 = 16;
+const OVERLOADED: u8 = 32;
+const UNFIT: u8 = 64;
+const GONE: u8 = 128;
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +58,21 @@ pub enum RecordError {
 impl ClusterTable {
     /// The record of this table.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1 + 24 * self.hosts().len());
+        let mut out = Vec::with_capacity(13 + 24 * self.hosts().len());
         out.push(FORMAT);
+        out.extend_from_slice(&self.judged().to_le_bytes());
+        out.extend_from_slice(&u32::try_from(self.hosts().len()).unwrap_or(u32::MAX).to_le_bytes());
         for host in self.hosts() {
             encode_host(host, &mut out);
+        }
+        for control in self.controls() {
+            put_addr(&mut out, control.host);
+            out.push(control.action as u8);
+            put_time(&mut out, control.until);
+            let reason = control.reason.as_bytes();
+            let length = u8::try_from(reason.len()).unwrap_or(u8::MAX);
+            out.push(length);
+            out.extend(reason.iter().take(usize::from(length)));
         }
         out
     }
@@ -64,116 +87,192 @@ impl ClusterTable {
         if format != FORMAT {
             return Err(RecordError::Format(format));
         }
+        let judged = input.array().map(u64::from_le_bytes)?;
+        let count = input.number()?;
         let mut hosts = Vec::new();
-        while !input.0.is_empty() {
+        for _ in 0..count {
             hosts.push(decode_host(&mut input)?);
         }
-        Ok(Self::from_hosts(hosts))
+        let mut controls = Vec::new();
+        while !input.is_empty() {
+            controls.push(decode_control(&mut input)?);
+        }
+        Ok(Self::of(hosts, controls, judged))
     }
 }
 
 fn encode_host(host: &HostHealth, out: &mut Vec<u8>) {
-    let addr = host.addr.socket_addr();
     let history = host.ejections != 0 || host.quiet_since != Timestamp::ZERO || host.last_ejected_at != Timestamp::ZERO;
-    let mut flags = 0;
+    let overloaded = host.overloaded_until != Timestamp::ZERO;
+    let mut flags = match host.state {
+        HostState::Healthy => 0,
+        HostState::Ejected(_) => EJECTED,
+        HostState::Probation(_) => PROBATION,
+        HostState::Ramp { .. } => RAMP,
+    };
     for (flag, set) in [
-        (V6, addr.is_ipv6()),
-        (STREAKS, !host.streaks.is_clean()),
+        (V6, host.addr.socket_addr().is_ipv6()),
         (HISTORY, history),
-        (EJECTED, matches!(host.state, HostState::Ejected(_))),
+        (OVERLOADED, overloaded),
+        (UNFIT, host.unfit),
+        (GONE, host.gone),
     ] {
         if set {
             flags |= flag;
         }
     }
     out.push(flags);
-    match addr.ip() {
-        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
-    }
-    out.extend_from_slice(&addr.port().to_le_bytes());
+    put_ip_and_port(out, host.addr);
     put_time(out, host.seen);
-    if flags & STREAKS != 0 {
-        for count in [
-            host.streaks.any_5xx,
-            host.streaks.gateway_failure,
-            host.streaks.local_origin_failure,
-        ] {
-            out.extend_from_slice(&count.to_le_bytes());
-        }
-    }
     if history {
         out.extend_from_slice(&host.ejections.to_le_bytes());
         put_time(out, host.quiet_since);
         put_time(out, host.last_ejected_at);
     }
-    if let HostState::Ejected(ejection) = host.state {
-        put_time(out, ejection.at);
-        put_time(out, ejection.until);
-        out.push(ejection.detector as u8);
+    match host.state {
+        HostState::Healthy => {}
+        HostState::Ejected(ejection) => {
+            put_time(out, ejection.at);
+            put_time(out, ejection.until);
+            out.push(ejection.detector as u8);
+        }
+        HostState::Probation(probation) => {
+            put_time(out, probation.since);
+            put_time(out, probation.trial_until);
+        }
+        HostState::Ramp { since } => put_time(out, since),
+    }
+    if overloaded {
+        put_time(out, host.overloaded_until);
     }
 }
 
 fn decode_host(input: &mut Input<'_>) -> Result<HostHealth, RecordError> {
     let flags = input.byte()?;
-    if flags & !(V6 | STREAKS | HISTORY | EJECTED) != 0 {
-        return Err(RecordError::Unknown(flags));
-    }
-    let ip: IpAddr = if flags & V6 == 0 {
-        input.array::<4>()?.into()
-    } else {
-        input.array::<16>()?.into()
-    };
-    let port = u16::from_le_bytes(input.array()?);
-    let mut host = HostHealth::new(HostAddr::from(SocketAddr::new(ip, port)), input.time()?);
-    if flags & STREAKS != 0 {
-        host.streaks = Streaks {
-            any_5xx: input.number()?,
-            gateway_failure: input.number()?,
-            local_origin_failure: input.number()?,
-        };
-    }
+    let addr = take_ip_and_port(input, flags & V6 != 0)?;
+    let mut host = HostHealth::new(addr, input.time()?);
     if flags & HISTORY != 0 {
         host.ejections = input.number()?;
         host.quiet_since = input.time()?;
         host.last_ejected_at = input.time()?;
     }
-    if flags & EJECTED != 0 {
-        let (at, until, detector) = (input.time()?, input.time()?, input.byte()?);
-        host.state = HostState::Ejected(Ejection {
-            at,
-            until,
-            detector: *Detector::ALL
-                .get(usize::from(detector))
-                .ok_or(RecordError::Unknown(detector))?,
-        });
+    host.state = match flags & (EJECTED | PROBATION | RAMP) {
+        0 => HostState::Healthy,
+        EJECTED => HostState::Ejected(Ejection {
+            at: input.time()?,
+            until: input.time()?,
+            detector: *input.one_of(&Detector::ALL)?,
+        }),
+        PROBATION => HostState::Probation(Probation {
+            since: input.time()?,
+            trial_until: input.time()?,
+        }),
+        RAMP => HostState::Ramp { since: input.time()? },
+        _ => return Err(RecordError::Unknown(flags)),
+    };
+    if flags & OVERLOADED != 0 {
+        host.overloaded_until = input.time()?;
     }
+    host.unfit = flags & UNFIT != 0;
+    host.gone = flags & GONE != 0;
     Ok(host)
 }
 
-fn put_time(out: &mut Vec<u8>, time: Timestamp) {
+fn decode_control(input: &mut Input<'_>) -> Result<Control, RecordError> {
+    Ok(Control {
+        host: take_addr(input)?,
+        action: *input.one_of(&ControlAction::ALL)?,
+        until: input.time()?,
+        reason: {
+            let length = input.byte()?;
+            let bytes = input.bytes(usize::from(length))?;
+            String::from_utf8_lossy(bytes).into_owned()
+        },
+    })
+}
+
+/// Writes an address: one byte, `V6` or 0, the IP address, the port.
+pub(crate) fn put_addr(out: &mut Vec<u8>, addr: HostAddr) {
+    out.push(if addr.socket_addr().is_ipv6() { V6 } else { 0 });
+    put_ip_and_port(out, addr);
+}
+
+fn put_ip_and_port(out: &mut Vec<u8>, addr: HostAddr) {
+    let addr = addr.socket_addr();
+    match addr.ip() {
+        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+    }
+    out.extend_from_slice(&addr.port().to_le_bytes());
+}
+
+/// Reads what [`put_addr`] wrote.
+pub(crate) fn take_addr(input: &mut Input<'_>) -> Result<HostAddr, RecordError> {
+    let v6 = match input.byte()? {
+        0 => false,
+        V6 => true,
+        other => return Err(RecordError::Unknown(other)),
+    };
+    take_ip_and_port(input, v6)
+}
+
+fn take_ip_and_port(input: &mut Input<'_>, v6: bool) -> Result<HostAddr, RecordError> {
+    let ip: IpAddr = if v6 {
+        input.array::<16>()?.into()
+    } else {
+        input.array::<4>()?.into()
+    };
+    let port = u16::from_le_bytes(input.array()?);
+    Ok(HostAddr::from(SocketAddr::new(ip, port)))
+}
+
+pub(crate) fn put_time(out: &mut Vec<u8>, time: Timestamp) {
     out.extend_from_slice(&time.as_nanos().to_le_bytes());
 }
 
 /// Bytes still to read.
-struct Input<'a>(&'a [u8]);
+pub(crate) struct Input<'a>(&'a [u8]);
 
-impl Input<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
+impl<'a> Input<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is left.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], RecordError> {
+        let (head, rest) = self.0.split_at_checked(count).ok_or(RecordError::Short)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(RecordError::Short)?;
         self.0 = rest;
         Ok(*head)
     }
 
-    fn byte(&mut self) -> Result<u8, RecordError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, RecordError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn number(&mut self) -> Result<u32, RecordError> {
+    pub(crate) fn number(&mut self) -> Result<u32, RecordError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn time(&mut self) -> Result<Timestamp, RecordError> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, RecordError> {
         self.array().map(u64::from_le_bytes).map(Timestamp::from_nanos)
+    }
+
+    fn one_of<'t, T>(&mut self, all: &'t [T]) -> Result<&'t T, RecordError> {
+        let number = self.byte()?;
+        all.get(usize::from(number)).ok_or(RecordError::Unknown(number))
     }
 }

@@ -1,29 +1,19 @@
-//! A cluster's hosts and what happens to them.
+//! A cluster's hosts: who is known, who is forgotten, and what may happen to them.
 
+use super::control::{Control, ControlAction};
 use super::host::{HostHealth, HostState};
-use super::limits::{EjectionRefusal, may_eject};
-use crate::config::{ClusterPolicy, OutlierDetection};
-use crate::detect::Detector;
-use crate::model::{Entropy, HostAddr, Outcome, Percent, Timestamp};
+use super::limits::EjectionRefusal;
+use crate::config::ClusterPolicy;
+use crate::detect::{Detector, Evidence};
+use crate::model::{HostAddr, Timestamp};
 use std::time::Duration;
 
 /// The hosts of one cluster, sorted by address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterTable {
     hosts: Vec<HostHealth>,
-}
-
-/// One try of one request at one host, when its outcome is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// The host.
-    pub host: HostAddr,
-    /// When it began.
-    pub began: Timestamp,
-    /// What it says about the host.
-    pub outcome: Outcome,
-    /// Envoy said that it was this host. If not, it was only sent there: that is no proof that the host exists.
-    pub seen: bool,
+    controls: Vec<Control>,
+    judged: u64,
 }
 
 /// Something that happened to a host, worth a metric and a log line.
@@ -35,8 +25,8 @@ pub enum Event {
         host: HostAddr,
         /// The detector that accused it.
         detector: Detector,
-        /// The detector's threshold.
-        threshold: u32,
+        /// What it is accused of.
+        evidence: Evidence,
         /// For how long.
         duration: Duration,
         /// The ejection multiplier.
@@ -52,10 +42,38 @@ pub enum Event {
         reason: EjectionRefusal,
     },
     /// The host's ejection is over.
+    Probation {
+        /// The host.
+        host: HostAddr,
+    },
+    /// The host's share of traffic starts to grow.
+    Ramping {
+        /// The host.
+        host: HostAddr,
+        /// Whether it has proved itself in probation.
+        proved: bool,
+    },
+    /// The host has its full share again.
     Returned {
         /// The host.
         host: HostAddr,
     },
+    /// The host asked for less traffic.
+    Overloaded {
+        /// The host.
+        host: HostAddr,
+        /// For how long.
+        duration: Duration,
+    },
+    /// A person released or holds the host.
+    Controlled {
+        /// The host.
+        host: HostAddr,
+        /// What was wanted.
+        action: ControlAction,
+    },
+    /// Too few hosts are available: no pins.
+    Panic(Census),
     /// A host was not recorded, because the table is full.
     Full {
         /// The host.
@@ -73,12 +91,56 @@ pub struct Change {
     pub events: Vec<Event>,
 }
 
+impl Change {
+    pub(super) fn refused(host: HostAddr, detector: Detector, reason: EjectionRefusal) -> Self {
+        Self {
+            changed: false,
+            events: vec![Event::Refused { host, detector, reason }],
+        }
+    }
+
+    /// Both, one after the other.
+    pub fn and(mut self, other: Self) -> Self {
+        self.changed |= other.changed;
+        self.events.extend(other.events);
+        self
+    }
+}
+
+/// How many hosts a cluster has, and how many of them may get traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Hosts that are in the cluster, as far as is known.
+    pub known: usize,
+    /// Those of them that are ejected or in probation.
+    pub out: usize,
+    /// Those of them that may get traffic.
+    pub available: usize,
+}
+
+/// What an attempt at a host counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The host is in rotation.
+    InRotation,
+    /// The host is in probation, and the attempt began in it.
+    InProbation,
+    /// The host is out, or the attempt began before it was.
+    Nothing,
+}
+
 impl ClusterTable {
     /// A table of these hosts; of hosts with the same address the first stays.
     pub fn from_hosts(hosts: Vec<HostHealth>) -> Self {
+        Self::of(hosts, Vec::new(), 0)
+    }
+
+    pub(super) fn of(hosts: Vec<HostHealth>, controls: Vec<Control>, judged: u64) -> Self {
         // Records are sorted, so each host goes to the end. No sort: its code would be 8 kB of the module.
         let mut table = Self {
             hosts: Vec::with_capacity(hosts.len()),
+            controls,
+            judged,
         };
         for host in hosts {
             match table.hosts.last() {
@@ -98,6 +160,24 @@ impl ClusterTable {
         &self.hosts
     }
 
+    /// What people want of hosts.
+    pub fn controls(&self) -> &[Control] {
+        &self.controls
+    }
+
+    pub(super) const fn controls_mut(&mut self) -> &mut Vec<Control> {
+        &mut self.controls
+    }
+
+    /// The number of the last interval that was judged.
+    pub const fn judged(&self) -> u64 {
+        self.judged
+    }
+
+    pub(super) const fn set_judged(&mut self, interval: u64) {
+        self.judged = interval;
+    }
+
     /// Where `addr` stands in [`Self::hosts`].
     pub fn position(&self, addr: HostAddr) -> Option<usize> {
         self.search(addr).ok()
@@ -108,27 +188,63 @@ impl ClusterTable {
         self.hosts.binary_search_by_key(&addr, |host| host.addr)
     }
 
-    /// What is known of `addr`.
+    /// What is known of a host.
     pub fn get(&self, addr: HostAddr) -> Option<&HostHealth> {
         self.hosts.get(self.position(addr)?)
     }
 
-    /// How many hosts may not get traffic.
-    pub fn ejected(&self, now: Timestamp) -> usize {
-        self.hosts.iter().filter(|host| !host.is_available(now)).count()
+    pub(super) fn host_mut(&mut self, addr: HostAddr) -> Option<&mut HostHealth> {
+        let position = self.position(addr)?;
+        self.hosts.get_mut(position)
     }
 
-    /// When the last of the current ejections ends; zero if there is none.
-    pub fn latest_ejection_end(&self) -> Timestamp {
-        self.ejection_ends().max().unwrap_or_default()
+    /// Counts the hosts.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for host in self.hosts.iter().filter(|host| !host.gone) {
+            census.known += 1;
+            census.out += usize::from(host.is_out());
+            census.available += usize::from(host.is_available());
+        }
+        census
     }
 
-    /// When the ejections on record end, those that are over included until they are settled.
-    pub fn ejection_ends(&self) -> impl Iterator<Item = Timestamp> {
-        self.hosts.iter().filter_map(|host| match host.state {
-            HostState::Healthy => None,
-            HostState::Ejected(ejection) => Some(ejection.until),
+    /// What an attempt that began at `began` counts for; `None` if its host is not known.
+    pub fn standing(&self, addr: HostAddr, began: Timestamp, now: Timestamp) -> Option<Standing> {
+        let host = self.get(addr)?;
+        if host.is_straggler(began) {
+            return Some(Standing::Nothing);
+        }
+        Some(match host.probation(now) {
+            Some(probation) if began >= probation.since => Standing::InProbation,
+            None if !host.is_out() => Standing::InRotation,
+            _ => Standing::Nothing,
         })
+    }
+
+    /// Until when some host may get less than its full share of traffic, so that requests need a pin. What has no end
+    /// yet counts as lasting for a minute from now; somebody must ask again by then.
+    pub fn restless_until(&self, policy: &ClusterPolicy, now: Timestamp) -> Timestamp {
+        const FOR_NOW: Duration = Duration::from_secs(60);
+        let until = |host: &HostHealth| {
+            if host.gone {
+                return Timestamp::ZERO;
+            }
+            let unfit = if host.unfit {
+                now.after(FOR_NOW)
+            } else {
+                Timestamp::ZERO
+            };
+            let stage = match host.state {
+                HostState::Healthy => Timestamp::ZERO,
+                // Behind an ejection comes a probation.
+                HostState::Ejected(ejection) => ejection.until.max(now).after(FOR_NOW),
+                HostState::Probation(_) => now.after(FOR_NOW),
+                HostState::Ramp { since } => since.after(policy.picking.ramp_time),
+            };
+            stage.max(unfit).max(host.overloaded_until)
+        };
+        self.hosts.iter().map(until).max().unwrap_or_default()
     }
 
     /// Adds the hosts that the configuration names. They are there whatever `max_hosts` says.
@@ -140,170 +256,85 @@ impl ClusterTable {
 
     /// Notes that a response came from `addr`.
     pub fn learn(&mut self, addr: HostAddr, now: Timestamp, policy: &ClusterPolicy) -> Change {
-        let (changed, event) = match self.find_or_insert(addr, now, policy) {
-            Ok((host, new)) => {
-                let stale = new || host.seen != now;
-                host.seen = now;
-                (stale, None)
-            }
-            Err(full) => (false, Some(full)),
-        };
-        Change {
-            changed,
-            events: event.into_iter().collect(),
-        }
-    }
-
-    /// Records an attempt's outcome, and ejects its host if a detector asks for it and the limits allow it.
-    ///
-    /// Attempts that began before the host's last ejection are stragglers: they neither prolong an ejection nor
-    /// count after it.
-    pub fn record(
-        &mut self,
-        attempt: &Attempt,
-        policy: &ClusterPolicy,
-        now: Timestamp,
-        entropy: &mut Entropy,
-    ) -> Change {
         let mut change = Change::default();
-        if attempt.outcome == Outcome::Ignored {
-            return change;
-        }
-        let ever_seen = |host: &HostHealth| host.seen != Timestamp::ZERO;
-        if !attempt.seen && !self.get(attempt.host).is_some_and(ever_seen) {
-            return change;
-        }
-        let (count, ejected) = (self.hosts.len(), self.ejected(now));
-        let (host, new) = match self.find_or_insert(attempt.host, now, policy) {
-            Ok(found) => found,
-            Err(full) => {
-                change.events.push(full);
+        if self.position(addr).is_none() {
+            if self.hosts.len() >= policy.picking.max_hosts {
+                change.events.push(Event::Full { host: addr });
                 return change;
             }
-        };
-        let count = count + usize::from(new);
-        let before = *host;
-        if host.settle(now) {
-            change.events.push(Event::Returned { host: host.addr });
+            self.insert(addr, now);
+            change.changed = true;
         }
-        let straggler = attempt.began <= host.last_ejected_at && host.last_ejected_at != Timestamp::ZERO;
-        if host.is_available(now) && !straggler {
-            if matches!(attempt.outcome, Outcome::Failure(_)) {
-                host.ejections = host.ejections_at(now, policy.outlier_detection.interval);
-                host.quiet_since = now;
-            }
-            let verdicts = host.streaks.record(attempt.outcome, &policy.outlier_detection);
-            for (detector, threshold) in verdicts.into_iter().flatten() {
-                let detection = &policy.outlier_detection;
-                let verdict = enforce(detector, detection, entropy)
-                    .and_then(|()| may_eject(count, ejected, detection.max_ejection_percent));
-                change.events.push(match verdict {
-                    Ok(()) => {
-                        let duration = host.eject(detector, detection, now, entropy);
-                        Event::Ejected {
-                            host: host.addr,
-                            detector,
-                            threshold,
-                            duration,
-                            ejections: host.ejections,
-                        }
-                    }
-                    Err(reason) => Event::Refused {
-                        host: host.addr,
-                        detector,
-                        reason,
-                    },
-                });
-                if verdict.is_ok() {
-                    break;
-                }
-            }
+        if let Some(host) = self.host_mut(addr) {
+            change.changed |= host.seen != now || host.gone;
+            host.seen = now;
+            host.gone = false;
         }
-        change.changed = new || *host != before;
         change
     }
 
     /// Whether [`Self::settle`] would change anything.
     pub fn is_settled(&self, policy: &ClusterPolicy, now: Timestamp) -> bool {
-        self.hosts.iter().all(|host| {
-            let mut settled = *host;
-            settled.settle(now);
-            settled == *host && !is_forgotten(host, policy, now)
-        })
+        self.controls.iter().all(|control| control.until > now)
+            && self.hosts.iter().all(|host| {
+                let mut settled = *host;
+                settled.settle(policy, now);
+                settled == *host && !is_forgotten(host, policy, now)
+            })
     }
 
-    /// Brings the table up to date with the clock: ends ejections, forgets hosts that are neither configured nor
+    /// Brings the table up to date with the clock: ends what is over, forgets hosts that are neither configured nor
     /// seen for `forget_after`.
     pub fn settle(&mut self, policy: &ClusterPolicy, now: Timestamp) -> Change {
         let mut change = Change::default();
         for host in &mut self.hosts {
             let before = *host;
-            if host.settle(now) {
-                change.events.push(Event::Returned { host: host.addr });
+            if host.settle(policy, now) {
+                change.events.push(match host.state {
+                    HostState::Probation(_) => Event::Probation { host: host.addr },
+                    _ => Event::Returned { host: host.addr },
+                });
             }
             change.changed |= *host != before;
         }
-        let known = self.hosts.len();
+        let known = (self.hosts.len(), self.controls.len());
         self.hosts.retain(|host| !is_forgotten(host, policy, now));
-        change.changed |= self.hosts.len() != known;
+        self.controls.retain(|control| control.until > now);
+        change.changed |= known != (self.hosts.len(), self.controls.len());
         change
     }
 
-    /// Forgets a host that Envoy has shown not to be in the cluster any more; not one that is configured.
+    /// Envoy has shown that a host is not in the cluster any more; one that is configured stays. One with a history is
+    /// kept apart until it is forgotten: should it come back, it comes back as what it was.
     pub fn remove(&mut self, addr: HostAddr, policy: &ClusterPolicy) -> Change {
-        let position = self.position(addr).filter(|_| !policy.hosts.contains(&addr));
-        if let Some(position) = position {
-            self.hosts.remove(position);
+        let mut change = Change::default();
+        if policy.hosts.contains(&addr) {
+            return change;
         }
-        Change {
-            changed: position.is_some(),
-            events: Vec::new(),
-        }
-    }
-
-    /// The host's entry, and whether it is new. A full table takes no host on.
-    fn find_or_insert(
-        &mut self,
-        addr: HostAddr,
-        now: Timestamp,
-        policy: &ClusterPolicy,
-    ) -> Result<(&mut HostHealth, bool), Event> {
-        let full = Event::Full { host: addr };
-        let new = self.position(addr).is_none();
-        if new {
-            if self.hosts.len() >= policy.picking.max_hosts {
-                return Err(full);
+        if let Some(position) = self.position(addr)
+            && let Some(host) = self.hosts.get_mut(position)
+        {
+            change.changed = !host.gone;
+            host.gone = true;
+            if host.last_ejected_at == Timestamp::ZERO {
+                self.hosts.remove(position);
+                change.changed = true;
             }
-            self.insert(addr, now);
         }
-        let position = self.position(addr).ok_or(full)?;
-        self.hosts.get_mut(position).map(|host| (host, new)).ok_or(full)
+        change
     }
 
-    fn insert(&mut self, addr: HostAddr, seen: Timestamp) {
+    pub(super) fn insert(&mut self, addr: HostAddr, seen: Timestamp) {
         if let Err(position) = self.search(addr) {
             self.hosts.insert(position, HostHealth::new(addr, seen));
         }
     }
 }
 
-/// Whether a host that nobody configured has been out of sight for too long. An ejected host gets no traffic and
-/// so can't be seen: its time out does not count.
+/// Whether a host that nobody configured has been out of sight for too long. A host that is out gets no traffic and so
+/// can't be seen: its time out does not count.
 fn is_forgotten(host: &HostHealth, policy: &ClusterPolicy, now: Timestamp) -> bool {
+    let out = host.is_out() && !host.gone;
     let last = host.seen.max(host.quiet_since.min(now));
-    host.is_available(now) && now.since(last) >= policy.picking.forget_after && !policy.hosts.contains(&host.addr)
-}
-
-/// Draws whether a detector's verdict is enforced or only reported.
-fn enforce(detector: Detector, policy: &OutlierDetection, entropy: &mut Entropy) -> Result<(), EjectionRefusal> {
-    let share: Percent = match detector {
-        Detector::Consecutive5xx => policy.enforcing_consecutive_5xx,
-        Detector::ConsecutiveGatewayFailure => policy.enforcing_consecutive_gateway_failure,
-        Detector::ConsecutiveLocalOriginFailure => policy.enforcing_consecutive_local_origin_failure,
-    };
-    if share.chance(entropy.draw()) {
-        Ok(())
-    } else {
-        Err(EjectionRefusal::NotEnforced)
-    }
+    !out && now.since(last) >= policy.picking.forget_after && !policy.hosts.contains(&host.addr)
 }

@@ -1,7 +1,8 @@
 //! The address of an upstream host.
 
+use super::Entropy;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// A host of a cluster: `ip:port`, as in Envoy's `upstream.address` attribute and in the override header.
@@ -24,6 +25,16 @@ impl HostAddr {
     /// If the bytes are anything else, a host name included: Envoy resolves names before it connects.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HostAddrError> {
         std::str::from_utf8(bytes).map_err(|_| HostAddrError)?.parse()
+    }
+
+    /// The address as a well-mixed number: the same in every worker and every run.
+    pub fn mixed(self) -> u64 {
+        let ip = match self.0.ip() {
+            IpAddr::V4(ip) => u128::from(u32::from(ip)),
+            IpAddr::V6(ip) => u128::from(ip),
+        };
+        let folded = (ip >> 64) as u64 ^ (ip as u64) ^ u64::from(self.0.port()).rotate_left(48);
+        Entropy::seeded(folded).draw()
     }
 
     /// The address as the standard library's type.

@@ -6,6 +6,7 @@ mod entropy;
 mod host_addr;
 mod outcome;
 mod percent;
+mod share;
 mod timestamp;
 
 pub use duration::{DurationError, format_duration, parse_duration};
@@ -13,4 +14,5 @@ pub use entropy::Entropy;
 pub use host_addr::{HostAddr, HostAddrError};
 pub use outcome::{FailureOrigin, Outcome};
 pub use percent::Percent;
+pub use share::Share;
 pub use timestamp::Timestamp;

@@ -1,6 +1,6 @@
 //! Who may take the next attempt, and in which order.
 
-use crate::model::{Entropy, HostAddr};
+use crate::model::{Entropy, HostAddr, Share};
 use std::fmt::Write;
 
 /// How many hosts a pin names. The first is meant; Envoy goes on to the next only if a host has left the cluster,
@@ -14,6 +14,8 @@ pub struct Candidate {
     pub addr: HostAddr,
     /// Attempts of this worker that were pinned to it and have no answer yet.
     pub in_flight: u32,
+    /// Which share of its turns it takes.
+    pub share: Share,
 }
 
 /// The ordered list of hosts that one request is sent to, as the override header's value.
@@ -23,6 +25,17 @@ pub struct Pin {
 }
 
 impl Pin {
+    /// This pin with `host` before its hosts, which Envoy goes on to should `host` have left the cluster.
+    #[must_use]
+    pub fn led_by(self, host: HostAddr) -> Self {
+        let mut hosts = [None; PIN_HOSTS];
+        let others = self.hosts().filter(|other| *other != host);
+        for (slot, addr) in hosts.iter_mut().zip(std::iter::once(host).chain(others)) {
+            *slot = Some(addr);
+        }
+        Self { hosts }
+    }
+
     /// The hosts in order.
     pub fn hosts(&self) -> impl Iterator<Item = HostAddr> {
         self.hosts.iter().flatten().copied()
@@ -58,16 +71,21 @@ impl Rotation {
     }
 
     /// The pin for the next attempt: the next host of the rotation or, if that has more attempts in flight, another
-    /// one drawn at random (the power of two choices); behind it the hosts that follow. `None` without candidates.
+    /// one drawn at random (the power of two choices); behind it the hosts that follow. A host with less than a full
+    /// share leaves some of its turns to hosts drawn at random. `None` without candidates.
     pub fn pick(&mut self, candidates: &[Candidate], entropy: &mut Entropy) -> Option<Pin> {
         let count = candidates.len();
         let turn = self.next.checked_rem(count)?;
         self.next = turn.wrapping_add(1);
         let in_turn = candidates.get(turn)?;
-        let other = usize::try_from(entropy.below(count as u64)).ok()?;
-        let chosen = match candidates.get(other) {
-            Some(drawn) if drawn.in_flight < in_turn.in_flight => other,
-            _ => turn,
+        let chosen = if in_turn.takes(entropy) {
+            match draw(candidates, entropy) {
+                Some((other, drawn)) if drawn.in_flight < in_turn.in_flight && drawn.takes(entropy) => other,
+                _ => turn,
+            }
+        } else {
+            // Should all that are drawn leave their turns too, the one in turn takes it after all.
+            pass_on(candidates, entropy).unwrap_or(turn)
         };
         let mut hosts = [None; PIN_HOSTS];
         for (slot, candidate) in hosts.iter_mut().zip(candidates.iter().cycle().skip(chosen).take(count)) {
@@ -75,6 +93,30 @@ impl Rotation {
         }
         Some(Pin { hosts })
     }
+}
+
+/// A host that takes a turn which another one leaves.
+fn pass_on(candidates: &[Candidate], entropy: &mut Entropy) -> Option<usize> {
+    const PASSES: u32 = 8;
+    for _ in 0..PASSES {
+        let (other, drawn) = draw(candidates, entropy)?;
+        if drawn.takes(entropy) {
+            return Some(other);
+        }
+    }
+    None
+}
+
+impl Candidate {
+    /// Whether the host takes its turn.
+    fn takes(&self, entropy: &mut Entropy) -> bool {
+        self.share == Share::FULL || self.share.takes(entropy.draw())
+    }
+}
+
+fn draw<'a>(candidates: &'a [Candidate], entropy: &mut Entropy) -> Option<(usize, &'a Candidate)> {
+    let other = usize::try_from(entropy.below(candidates.len() as u64)).ok()?;
+    candidates.get(other).map(|drawn| (other, drawn))
 }
 
 #[cfg(test)]
@@ -89,6 +131,7 @@ mod tests {
             .map(|(in_flight, port)| Candidate {
                 addr: HostAddr::from(std::net::SocketAddr::from(([10, 0, 0, 1], port))),
                 in_flight: *in_flight,
+                share: Share::FULL,
             })
             .collect()
     }
@@ -126,5 +169,35 @@ mod tests {
             Some("10.0.0.1:2,10.0.0.1:1".to_owned())
         );
         assert_eq!(Rotation::default().pick(&[], &mut Entropy::seeded(1)), None);
+    }
+
+    #[test]
+    fn a_host_with_a_tenth_of_a_share_takes_a_tenth_of_its_turns_and_the_rest_is_spread_evenly() {
+        let mut hosts = candidates(&[0; 5]);
+        hosts[2].share = Share::from_permille(100);
+        let (mut rotation, mut entropy) = (Rotation::default(), Entropy::seeded(3));
+        let mut taken = HashMap::new();
+        for _ in 0..50_000 {
+            if let Some(first) = rotation.pick(&hosts, &mut entropy).and_then(|pin| pin.first()) {
+                *taken.entry(first).or_insert(0_u32) += 1;
+            }
+        }
+        // 0.1 of its own 10,000 turns, and of the 9,000 that it leaves the few that come back to it.
+        assert!((1_000..1_400).contains(&taken[&hosts[2].addr]), "{taken:?}");
+        for other in [0, 1, 3, 4] {
+            assert!((11_900..12_600).contains(&taken[&hosts[other].addr]), "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn a_pin_led_by_a_host_names_it_first_and_once() {
+        let hosts = candidates(&[0, 0, 0]);
+        let pin = Rotation::default()
+            .pick(&hosts, &mut Entropy::seeded(1))
+            .map(|pin| pin.led_by(hosts[1].addr));
+        assert_eq!(
+            pin.map(|pin| pin.header_value()),
+            Some("10.0.0.1:2,10.0.0.1:1,10.0.0.1:3".to_owned())
+        );
     }
 }

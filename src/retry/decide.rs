@@ -21,6 +21,10 @@ pub struct Failed {
     pub overloaded: bool,
     /// The answer has `x-envoy-ratelimited`.
     pub rate_limited: bool,
+    /// The attempt was given up after the time that a single one may take, not the whole request.
+    pub per_try_timeout: bool,
+    /// The attempt tried a host in probation, and failed: nobody is to pay for that.
+    pub trial: bool,
     /// Envoy's router made more than one attempt of its own, or was asked to by the request.
     pub router_retries: bool,
 }
@@ -92,10 +96,13 @@ pub fn standing(failed: &Failed, policy: &RetryPolicy) -> Standing {
     }
 }
 
-/// Whether `retry_on` wants another attempt after this answer. The rules are those of Envoy's router
+/// Whether another attempt is wanted after this answer: by `retry_on`, or because it was a trial. The rules are those of Envoy's router
 /// (`RetryStateImpl::wouldRetryFromHeaders` and `wouldRetryFromReset`).
 pub fn is_worth_a_retry(failed: &Failed, policy: &RetryPolicy) -> bool {
     let on = &policy.retry_on;
+    if failed.trial {
+        return true;
+    }
     if failed.flags.any_of(ResponseFlags::NO_ANSWER) {
         let connect_failure = failed.flags.any_of(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
         return on.any_5xx
@@ -129,7 +136,7 @@ pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, deadline: Ti
         return Decision::Refuse(RetryRefusal::RouteRetries);
     }
     // Envoy's own time-out for the route: the time that the client was promised is over.
-    if failed.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) {
+    if failed.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) && !failed.per_try_timeout {
         return Decision::Refuse(RetryRefusal::Deadline);
     }
     if attempts > policy.num_retries {

@@ -103,6 +103,7 @@ mod host {
             grpc_status: i32,
         ) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+        pub(super) fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, by: i64) -> u32;
         pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
     }
@@ -248,6 +249,13 @@ pub(super) fn define_metric(kind: u32, name: &str) -> HostResult<u32> {
     // SAFETY: as above.
     check(unsafe { host::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
+}
+
+pub(super) fn metric(id: u32) -> HostResult<u64> {
+    let mut value = 0;
+    // SAFETY: as above.
+    check(unsafe { host::proxy_get_metric(id, &raw mut value) })?;
+    Ok(value)
 }
 
 pub(super) fn increment_metric(id: u32, by: u64) -> HostResult<()> {

@@ -44,8 +44,8 @@ impl Host for Envoy {
         abi::pairs(Map::RequestTrailers).map(HeaderBlock::from_wire)
     }
 
-    fn response_header(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
-        abi::value(Map::ResponseHeaders, name)
+    fn response_headers(&self) -> HostResult<HeaderBlock> {
+        abi::pairs(Map::ResponseHeaders).map(HeaderBlock::from_wire)
     }
 
     fn replace_response_headers(&self, headers: &[Pair<'_>]) -> HostResult<()> {
@@ -54,6 +54,10 @@ impl Host for Envoy {
 
     fn replace_response_body(&self, size: usize, body: &[u8]) -> HostResult<()> {
         abi::replace_buffer(Buffer::ResponseBody, size, body)
+    }
+
+    fn response_trailer(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
+        abi::value(Map::ResponseTrailers, name)
     }
 
     fn clear_response_trailers(&self) -> HostResult<()> {
@@ -76,6 +80,8 @@ impl Host for Envoy {
         abi::property(match attribute {
             Attribute::ClusterName => "xds\0cluster_name",
             Attribute::UpstreamAddress => "upstream\0address",
+            Attribute::RequestTime => "request\0time",
+            Attribute::RouteName => "xds\0route_name",
             Attribute::ResponseFlags => "response\0flags",
             Attribute::ResponseCodeDetails => "response\0code_details",
             Attribute::AttemptCount => "upstream\0request_attempt_count",
@@ -123,6 +129,10 @@ impl Host for Envoy {
             MetricKind::Gauge => 1,
         };
         abi::define_metric(kind, metric.name()).map(MetricId)
+    }
+
+    fn metric(&self, id: MetricId) -> HostResult<u64> {
+        abi::metric(id.0)
     }
 
     fn increment_metric(&self, id: MetricId, by: u64) -> HostResult<()> {

@@ -57,7 +57,11 @@ impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
         #[cfg(feature = "test-trap")]
         super::trap::spring();
-        self.step(|stream, worker| stream.on_request_headers(worker, end_of_stream))
+        self.step(|stream, worker| {
+            #[cfg(feature = "test-trap")]
+            super::trap::control(worker);
+            stream.on_request_headers(worker, end_of_stream)
+        })
     }
 
     fn on_http_request_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
@@ -72,11 +76,18 @@ impl HttpContext for Http {
         self.step(|stream, worker| stream.on_response_headers(worker, end_of_stream))
     }
 
-    fn on_http_response_body(&mut self, body_size: usize, _end_of_stream: bool) -> Action {
-        self.step(|stream, worker| stream.on_response_body(worker, body_size))
+    fn on_http_response_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        self.step(|stream, worker| stream.on_response_body(worker, body_size, end_of_stream))
     }
 
     fn on_http_response_trailers(&mut self, _num_trailers: usize) -> Action {
         self.step(|stream, worker| stream.on_response_trailers(worker))
+    }
+
+    fn on_log(&mut self) {
+        let _ = self.step(|stream, worker| {
+            stream.on_log(worker);
+            Flow::Continue
+        });
     }
 }

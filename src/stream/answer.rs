@@ -1,6 +1,6 @@
 //! The answer of a retry.
 
-use super::response::parse_status;
+use super::response::parse_number;
 use crate::config::RetryPolicy;
 use crate::detect::{Answer, ResponseFlags, classify};
 use crate::host::{Host, HostError};
@@ -63,7 +63,7 @@ impl Reading {
         let headers = host.callout_headers()?;
         let status = headers
             .get(b":status")
-            .and_then(parse_status)
+            .and_then(parse_number)
             .ok_or(Unreadable::NoStatus)?;
         let flags = flags_of(status, &headers);
         let mut held = budget.nothing();
@@ -105,10 +105,9 @@ impl Reading {
         let failed = Failed {
             status,
             flags,
-            refused_stream: false,
             overloaded,
             rate_limited: has(b"x-envoy-ratelimited"),
-            router_retries: false,
+            ..Failed::default()
         };
         Self {
             outcome: classify(&Answer {

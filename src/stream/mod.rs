@@ -7,14 +7,16 @@ mod answer;
 mod request;
 mod response;
 mod retrying;
+mod seen;
+mod watch;
 
-use crate::host::{CalloutToken, Host};
+use crate::host::{Attribute, CalloutToken, Host};
 use crate::model::{HostAddr, Timestamp};
-use crate::pick::Pin;
 use crate::retry::{FirstBody, Keep, RetryRefusal, Standing};
-use crate::worker::Worker;
+use crate::worker::{Steering, Worker};
 use answer::Answered;
 use std::time::Duration;
+use watch::Watch;
 
 /// What Envoy is to do with what it just handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +31,17 @@ pub enum Flow {
 /// One request.
 #[derive(Debug)]
 pub struct Stream {
-    began: Timestamp,
+    /// When the request came, once somebody has asked.
+    began: Option<Timestamp>,
     keep: Keep,
     /// HEAD: no answer has a body.
     head: bool,
     grpc: bool,
     router_retries: bool,
     asks_for_timeout: Option<Duration>,
-    pinned: Option<Pinned>,
+    pinned: Option<Steering>,
     phase: Phase,
-}
-
-/// A first attempt that was told where to go.
-#[derive(Debug)]
-struct Pinned {
-    cluster: String,
-    pin: Pin,
+    watch: Option<Watch>,
 }
 
 /// Where the response stands.
@@ -91,7 +88,7 @@ struct FirstAnswer {
 impl Default for Stream {
     fn default() -> Self {
         Self {
-            began: Timestamp::ZERO,
+            began: None,
             keep: Keep::Nothing(RetryRefusal::NoCopy),
             head: false,
             grpc: false,
@@ -99,6 +96,7 @@ impl Default for Stream {
             asks_for_timeout: None,
             pinned: None,
             phase: Phase::Waiting,
+            watch: None,
         }
     }
 }
@@ -106,7 +104,11 @@ impl Default for Stream {
 impl Stream {
     /// The request has ended, in whatever way: nothing will be heard of it again.
     pub fn on_done<H: Host>(&mut self, worker: &mut Worker<H>) {
-        self.release_pin(worker);
+        if let Some(pinned) = self.release_pin(worker)
+            && let Some(host) = pinned.trial
+        {
+            worker.trial_void(&pinned.cluster, host);
+        }
         if let Phase::Retrying(retrying) = &self.phase {
             worker.answered(&retrying.cluster, retrying.target);
         }
@@ -115,11 +117,24 @@ impl Stream {
     }
 
     /// The pinned first attempt is over.
-    fn release_pin<H: Host>(&mut self, worker: &mut Worker<H>) -> Option<Pinned> {
+    fn release_pin<H: Host>(&mut self, worker: &mut Worker<H>) -> Option<Steering> {
         let pinned = self.pinned.take()?;
         if let Some(host) = pinned.pin.first() {
             worker.answered(&pinned.cluster, host);
         }
         Some(pinned)
+    }
+
+    /// When the request came. Asked for by those that need it, which is not every request.
+    fn began<H: Host>(&mut self, worker: &mut Worker<H>) -> Timestamp {
+        if let Some(began) = self.began {
+            return began;
+        }
+        let began = match worker.attribute_number(Attribute::RequestTime) {
+            0 => worker.now(),
+            nanos => Timestamp::from_nanos(nanos),
+        };
+        self.began = Some(began);
+        began
     }
 }

@@ -1,17 +1,16 @@
 //! The request's way in: strip, pin, copy.
 
-use super::{Flow, Phase, Pinned, Stream};
+use super::{Flow, Phase, Stream};
 use crate::host::Host;
 use crate::http::{Method, RequestFacts};
 use crate::metrics::{ErrorCause, Metric};
 use crate::retry::{Keep, RetryRefusal, screen};
-use crate::worker::Worker;
+use crate::worker::{Steering, Worker};
 
 impl Stream {
     /// The request's headers have come.
     pub fn on_request_headers<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
         self.phase = Phase::Waiting;
-        self.began = worker.now();
         let headers = match worker.host.request_headers() {
             Ok(headers) => headers,
             Err(error) => {
@@ -37,24 +36,29 @@ impl Stream {
         };
         // A body that is still to come may be too large.
         let retriable = matches!(self.keep, Keep::Whole(_)) && !self.router_retries;
-        if let Some((cluster, pin)) = worker.pin(retriable, self.began) {
-            self.set_pin(worker, cluster, pin);
+        if let Some(steering) = worker.steer(retriable) {
+            self.set_pin(worker, steering);
         }
         Flow::Continue
     }
 
-    fn set_pin<H: Host>(&mut self, worker: &mut Worker<H>, cluster: String, pin: crate::pick::Pin) {
-        let value = pin.header_value();
-        match worker.host.set_request_header(worker.override_header(), &value) {
-            Ok(()) => {
-                worker.count(Metric::PinsSet);
-                if let Some(host) = pin.first() {
-                    worker.sent(&cluster, host);
-                }
-                self.pinned = Some(Pinned { cluster, pin });
+    fn set_pin<H: Host>(&mut self, worker: &mut Worker<H>, steering: Steering) {
+        let value = steering.pin.header_value();
+        if let Err(error) = worker.host.set_request_header(worker.override_header(), &value) {
+            worker.error(ErrorCause::OverrideHeader, format_args!("pin not set: {error}"));
+            if let Some(host) = steering.trial {
+                worker.trial_void(&steering.cluster, host);
             }
-            Err(error) => worker.error(ErrorCause::OverrideHeader, format_args!("pin not set: {error}")),
+            return;
         }
+        worker.count(Metric::PinsSet);
+        if let Some(host) = steering.pin.first() {
+            worker.sent(&steering.cluster, host);
+        }
+        if steering.trial.is_some() {
+            limit_trial(worker, &steering.cluster);
+        }
+        self.pinned = Some(steering);
     }
 
     /// A piece of the request's body has come. It passes at once; a copy stays.
@@ -92,6 +96,16 @@ impl Stream {
             }
         }
         Flow::Continue
+    }
+}
+
+/// A host in probation that does not answer must not keep its request for long. Envoy's router ends the attempt, but not
+/// an answer that has begun.
+fn limit_trial<H: Host>(worker: &mut Worker<H>, cluster: &str) {
+    let limit = worker.policy(cluster).picking.probation_timeout.as_millis().max(1);
+    let header = "x-envoy-upstream-rq-per-try-timeout-ms";
+    if let Err(error) = worker.host.set_request_header(header, &limit.to_string()) {
+        worker.error(ErrorCause::Request, format_args!("{header} not set: {error}"));
     }
 }
 

@@ -1,13 +1,16 @@
 //! The response's way out: what it says about its host, and whether it is good enough for the client.
 
+use super::seen::Seen;
+use super::watch::Watch;
 use super::{FirstAnswer, Flow, Phase, Stream};
-use crate::detect::{Answer, ResponseFlags, classify};
-use crate::health::Attempt;
+use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
+use crate::http::HeaderBlock;
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{HostAddr, Outcome};
+use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
 use crate::retry::{Decision, Failed, FirstBody, RetryRefusal, deadline, decide, may_be_worth_a_retry, standing};
-use crate::worker::Worker;
+use crate::worker::{Attempt, Steering, Worker};
+use std::time::Duration;
 
 impl Stream {
     /// The response's headers have come.
@@ -28,47 +31,46 @@ impl Stream {
     /// What the response says about its host, and whether it is held back for a retry.
     fn judge<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
         let pinned = self.release_pin(worker);
-        let Some(status) = status(worker) else {
+        let Some(arrived) = Arrived::read(worker) else {
+            end_trial_unproved(worker, pinned.as_ref());
             return Flow::Continue;
         };
-        let Some((cluster, host)) = attempted(worker) else {
-            worker.count_attempt(Outcome::Ignored);
-            return Flow::Continue;
+        let policy = worker.policy(&arrived.cluster);
+        let answer = self.look_at(worker, &arrived);
+        let seen = Seen {
+            answer,
+            cluster: &arrived.cluster,
         };
-        let policy = worker.policy(&cluster);
-        let worth_a_look = may_be_worth_a_retry(status, &policy.retry);
-        let answer = if self.grpc || worth_a_look || matches!(status, 425 | 429) {
-            self.look_at(worker, status)
-        } else {
-            // Nearly every response: nothing more is asked about it.
-            Answer {
-                status,
-                ..Answer::default()
+        let mut header = |_: &mut Worker<H>, name: &str| arrived.headers.get(name.as_bytes()).map(<[u8]>::to_vec);
+        let outcome = seen.outcome(worker, &mut header);
+        let attempt = self.attempt(worker, &arrived, outcome);
+        // Of a gRPC answer, the trailers will tell.
+        let deferred = self.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
+        if !deferred {
+            worker.record(&arrived.cluster, &attempt);
+        }
+        let shed_by_host = answer.overloaded && !answer.flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW);
+        if outcome == Outcome::Overload || shed_by_host {
+            seen.lower_share(worker, arrived.host, &mut header);
+        }
+        let trial = check_pin(worker, pinned, &arrived, outcome);
+        let failed_trial = trial && matches!(outcome, Outcome::Failure(_) | Outcome::Overload);
+        if !failed_trial && !may_be_worth_a_retry(arrived.status, &policy.retry) {
+            if outcome == Outcome::Success && !end_of_stream {
+                self.watch = Some(Watch {
+                    cluster: arrived.cluster,
+                    attempt,
+                    deferred,
+                });
             }
-        };
-        let outcome = classify(&answer);
-        worker.record(
-            &cluster,
-            &Attempt {
-                host,
-                began: self.began,
-                outcome,
-                seen: true,
-            },
-        );
-        if let Some(pinned) = pinned
-            && pinned.cluster == cluster
-            && outcome != Outcome::Ignored
-        {
-            worker.check_pin(&pinned.cluster, &pinned.pin, host);
-        }
-        if !worth_a_look {
             return Flow::Continue;
         }
-        let router_retries = self.router_retries || worker.attribute_number(Attribute::AttemptCount) > 1;
-        let failed = look_closer(worker, &answer, router_retries);
+        let failed = Failed {
+            trial: failed_trial,
+            ..self.look_closer(worker, &arrived.headers, &answer)
+        };
         let now = worker.now();
-        let deadline = deadline(self.began, &policy.retry, self.asks_for_timeout);
+        let deadline = deadline(self.began(worker), &policy.retry, self.asks_for_timeout);
         match decide(&failed, &policy.retry, 1, deadline, now) {
             Decision::NotWanted => Flow::Continue,
             Decision::Refuse(reason) => {
@@ -84,13 +86,48 @@ impl Stream {
                         FirstBody::Ahead
                     },
                 };
-                self.retry_first(worker, cluster, host, first, now, timeout)
+                self.retry_first(worker, arrived.cluster, arrived.host, first, now, timeout)
             }
         }
     }
 
+    /// The attempt that is answered, with as much as its recording needs.
+    fn attempt<H: Host>(&mut self, worker: &mut Worker<H>, arrived: &Arrived, outcome: Outcome) -> Attempt {
+        // When it began tells stragglers from those that count; without an ejection there are none.
+        let began = if outcome == Outcome::Success && !worker.has_history(&arrived.cluster, arrived.host) {
+            Timestamp::ZERO
+        } else {
+            self.began(worker)
+        };
+        // Envoy's router says how long the host took from the end of the request, by a clock that is never set.
+        let by_router = arrived
+            .headers
+            .get(b"x-envoy-upstream-service-time")
+            .and_then(parse_millis);
+        let took = match outcome {
+            Outcome::Ignored | Outcome::Failure(FailureOrigin::LocalOrigin) => None,
+            _ if by_router.is_some() => by_router,
+            // Not while the request is still on its way, or if it is told not to (`suppress_envoy_headers`).
+            _ => {
+                let (now, began) = (worker.now(), self.began(worker));
+                // A clock that was set back tells nothing.
+                (now >= began).then(|| now.since(began))
+            }
+        };
+        Attempt {
+            host: arrived.host,
+            began,
+            took,
+            outcome,
+            seen: true,
+        }
+    }
+
     /// A piece of the response's body has come.
-    pub fn on_response_body<H: Host>(&mut self, worker: &mut Worker<H>, size: usize) -> Flow {
+    pub fn on_response_body<H: Host>(&mut self, worker: &mut Worker<H>, size: usize, end_of_stream: bool) -> Flow {
+        if end_of_stream {
+            self.answer_ended(worker);
+        }
         match &mut self.phase {
             Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
             Phase::Retrying(retrying) => {
@@ -118,6 +155,7 @@ impl Stream {
 
     /// The response's trailers have come.
     pub fn on_response_trailers<H: Host>(&mut self, worker: &mut Worker<H>) -> Flow {
+        self.trailers_came(worker);
         match &self.phase {
             Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
             Phase::Retrying(_) => Flow::Pause,
@@ -137,41 +175,104 @@ impl Stream {
         }
     }
 
-    /// Asks what the classification of an answer that is not plainly good needs.
-    fn look_at<H: Host>(&self, worker: &mut Worker<H>, status: u16) -> Answer {
+    /// What the classification of an answer needs. Of nearly every answer, that is its status.
+    fn look_at<H: Host>(&self, worker: &mut Worker<H>, arrived: &Arrived) -> Answer {
+        let Arrived { headers, status, .. } = arrived;
         let grpc_status = if self.grpc {
-            header(worker, "grpc-status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
+            headers.get(b"grpc-status").and_then(parse_number)
         } else {
             None
         };
         // Envoy answers in the host's place by 5xx, and a gRPC request by 200 and a gRPC status.
-        let by_envoy = status >= 500 || grpc_status.is_some_and(|status| status != 0);
+        let by_envoy = *status >= 500 || grpc_status.is_some_and(|status: u32| status != 0);
         Answer {
-            status,
+            status: *status,
             flags: if by_envoy {
                 ResponseFlags(worker.attribute_number(Attribute::ResponseFlags))
             } else {
                 ResponseFlags::default()
             },
             grpc_status,
-            overloaded: by_envoy && header(worker, "x-envoy-overloaded").is_some(),
+            overloaded: by_envoy && headers.get(b"x-envoy-overloaded").is_some(),
+        }
+    }
+
+    /// What the decision about a retry needs beyond the classification.
+    fn look_closer<H: Host>(&self, worker: &mut Worker<H>, headers: &HeaderBlock, answer: &Answer) -> Failed {
+        let reset = answer.flags.any_of(ResponseFlags::UPSTREAM_REMOTE_RESET);
+        let timeout = answer.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
+        let details = if reset || timeout {
+            worker.attribute(Attribute::ResponseCodeDetails).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        Failed {
+            status: answer.status,
+            flags: answer.flags,
+            refused_stream: reset && contains(&details, b"remote_refused_stream_reset"),
+            overloaded: answer.overloaded,
+            rate_limited: headers.get(b"x-envoy-ratelimited").is_some(),
+            per_try_timeout: timeout && contains(&details, b"per_try_timeout"),
+            trial: false,
+            router_retries: self.router_retries || worker.attribute_number(Attribute::AttemptCount) > 1,
         }
     }
 }
 
-/// Asks what the decision about a retry needs beyond the classification.
-fn look_closer<H: Host>(worker: &mut Worker<H>, answer: &Answer, router_retries: bool) -> Failed {
-    let reset = answer.flags.any_of(ResponseFlags::UPSTREAM_REMOTE_RESET);
-    Failed {
-        status: answer.status,
-        flags: answer.flags,
-        refused_stream: reset
-            && worker
-                .attribute(Attribute::ResponseCodeDetails)
-                .is_some_and(|details| contains(&details, b"remote_refused_stream_reset")),
-        overloaded: answer.overloaded,
-        rate_limited: header(worker, "x-envoy-ratelimited").is_some(),
-        router_retries,
+/// An answer of a host, or one that Envoy made in its place.
+struct Arrived {
+    headers: HeaderBlock,
+    status: u16,
+    cluster: String,
+    host: HostAddr,
+}
+
+impl Arrived {
+    /// `None` if the answer says nothing about any host.
+    fn read<H: Host>(worker: &mut Worker<H>) -> Option<Self> {
+        let headers = match worker.host.response_headers() {
+            Ok(headers) => headers,
+            Err(error) => {
+                worker.error(ErrorCause::Response, format_args!("no response headers: {error}"));
+                return None;
+            }
+        };
+        let status = headers.get(b":status").and_then(parse_number)?;
+        let Some((cluster, host)) = attempted(worker) else {
+            worker.count_attempt(Outcome::Ignored);
+            return None;
+        };
+        Some(Self {
+            headers,
+            status,
+            cluster,
+            host,
+        })
+    }
+}
+
+/// Looks whether the pin was followed. Returns whether the answer is that of a trial.
+fn check_pin<H: Host>(worker: &mut Worker<H>, pinned: Option<Steering>, arrived: &Arrived, outcome: Outcome) -> bool {
+    let Some(pinned) = pinned else {
+        return false;
+    };
+    let here = pinned.cluster == arrived.cluster;
+    let trial = here && pinned.trial == Some(arrived.host);
+    if outcome == Outcome::Ignored || !trial {
+        end_trial_unproved(worker, Some(&pinned));
+    }
+    if here && outcome != Outcome::Ignored {
+        worker.check_pin(&pinned.cluster, &pinned.pin, arrived.host);
+    }
+    trial
+}
+
+/// A request was to be a trial, and says nothing about the host.
+fn end_trial_unproved<H: Host>(worker: &mut Worker<H>, pinned: Option<&Steering>) {
+    if let Some(pinned) = pinned
+        && let Some(host) = pinned.trial
+    {
+        worker.trial_void(&pinned.cluster, host);
     }
 }
 
@@ -187,16 +288,6 @@ fn attempted<H: Host>(worker: &mut Worker<H>) -> Option<(String, HostAddr)> {
     Some((worker.cluster_name()?, host))
 }
 
-fn status<H: Host>(worker: &mut Worker<H>) -> Option<u16> {
-    match worker.host.response_header(":status") {
-        Ok(value) => value.as_deref().and_then(parse_status),
-        Err(error) => {
-            worker.error(ErrorCause::Response, format_args!("no response status: {error}"));
-            None
-        }
-    }
-}
-
 /// Ends the stream, because what the client would get is not a whole answer. Nothing may pass a stream that is being
 /// reset: Envoy 1.40 would crash.
 fn reset<H: Host>(worker: &mut Worker<H>) -> Flow {
@@ -206,19 +297,12 @@ fn reset<H: Host>(worker: &mut Worker<H>) -> Flow {
     Flow::Pause
 }
 
-pub(super) fn parse_status(value: &[u8]) -> Option<u16> {
-    std::str::from_utf8(value).ok()?.parse().ok()
+pub(super) fn parse_number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
-/// A response header; one that Envoy fails to give is counted and counts as missing.
-fn header<H: Host>(worker: &mut Worker<H>, name: &str) -> Option<Vec<u8>> {
-    match worker.host.response_header(name) {
-        Ok(value) => value,
-        Err(error) => {
-            worker.error(ErrorCause::Response, format_args!("no response header {name}: {error}"));
-            None
-        }
-    }
+fn parse_millis(value: &[u8]) -> Option<Duration> {
+    parse_number(value).map(Duration::from_millis)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -2,12 +2,11 @@
 
 use super::answer::{Answered, Reading, Unreadable};
 use super::{FirstAnswer, Flow, Phase, Retrying, Stream};
-use crate::health::Attempt;
 use crate::host::{Callout, CalloutToken, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{HostAddr, Outcome, Timestamp};
 use crate::retry::{Decision, Delivery, RetryRefusal, Standing, deadline, decide, response_headers};
-use crate::worker::Worker;
+use crate::worker::{Attempt, Worker};
 use std::time::Duration;
 
 /// A callout on its way.
@@ -138,7 +137,7 @@ impl Stream {
             retrying.best = reading.answered;
         }
         let now = worker.now();
-        let deadline = deadline(self.began, &policy.retry, self.asks_for_timeout);
+        let deadline = deadline(self.began(worker), &policy.retry, self.asks_for_timeout);
         let again = match decide(&reading.failed, &policy.retry, retrying.attempts, deadline, now) {
             Decision::Retry(timeout) => self
                 .send(worker, &retrying.cluster, &retrying.tried, now, timeout)
@@ -182,6 +181,8 @@ impl Stream {
             &Attempt {
                 host: retrying.target,
                 began: retrying.sent,
+                // Its body is part of the time that it took.
+                took: None,
                 outcome,
                 seen: false,
             },

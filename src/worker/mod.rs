@@ -4,15 +4,19 @@
 //! Each Envoy worker thread runs its own VM with one `Worker`. What must be one for all of them lives in shared
 //! data, under the keys that `worker::shared` lists.
 
+mod record;
 mod report;
 mod shared;
+mod streaks;
 mod tick;
 mod view;
+mod windows;
 
+pub use record::Attempt;
 pub use report::Report;
 
-use crate::config::{ClusterPolicy, Config, RetryOn};
-use crate::health::{Attempt, Event};
+use crate::config::{ClusterPolicy, Config, RetryOn, RoutePolicy};
+use crate::health::{Control, Event, Trial};
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Entropy, HostAddr, Outcome, Timestamp};
@@ -23,12 +27,20 @@ use std::rc::Rc;
 use std::time::Duration;
 use view::{ClusterView, PinSupport};
 
-/// How often the tick comes: counters are handed over, ejections that are over are written down.
-const TICK: Duration = Duration::from_secs(1);
-
 /// The most clusters that are watched. Clusters come from Envoy's own configuration, not from clients; this only
 /// bounds memory should there be very many.
 const MAX_CLUSTERS: usize = 4096;
+
+/// Where a request is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steering {
+    /// The request's cluster.
+    pub cluster: String,
+    /// The hosts, in order.
+    pub pin: Pin,
+    /// The host in probation that the request is a trial for; the first of the pin.
+    pub trial: Option<HostAddr>,
+}
 
 /// One worker.
 #[derive(Debug)]
@@ -40,17 +52,17 @@ pub struct Worker<H> {
     config: Config,
     entropy: Entropy,
     clusters: HashMap<Rc<str>, ClusterView>,
-    version: shared::Version,
+    revisions: shared::Revisions,
     held: HeldBytes,
     max_body_bytes: usize,
     retries: bool,
     clock: Timestamp,
+    number: u64,
     upkeep: tick::Upkeep,
 }
 
 impl<H: Host> Worker<H> {
-    /// A worker with this configuration. Its entropy comes from the time of its start and `salt`: the workers of a
-    /// process start at different nanoseconds.
+    /// A worker with this configuration. Its entropy comes from the time of its start, its number and `salt`.
     pub fn start(host: H, config: Config, salt: u64) -> Self {
         let max_body_bytes = config.policies().map(|policy| policy.retry.max_body_bytes).max();
         let max_body_bytes = max_body_bytes.unwrap_or(0);
@@ -63,14 +75,17 @@ impl<H: Host> Worker<H> {
             retries,
             entropy: Entropy::seeded(salt),
             clusters: HashMap::new(),
-            version: shared::Version::default(),
+            revisions: shared::Revisions::default(),
             clock: Timestamp::ZERO,
+            number: 0,
             upkeep: tick::Upkeep::default(),
             host,
         };
         let now = worker.now();
-        worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ salt);
-        if let Err(error) = worker.host.set_tick_period(TICK) {
+        worker.start_revisions();
+        worker.number = worker.draw_number();
+        worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ worker.number.rotate_left(16) ^ salt);
+        if let Err(error) = worker.host.set_tick_period(worker.config.tick()) {
             worker.error(ErrorCause::Metric, format_args!("no tick, so no metrics: {error}"));
         }
         worker
@@ -113,6 +128,38 @@ impl<H: Host> Worker<H> {
         )
     }
 
+    /// What is decided for the route of the current stream, if anything is for any.
+    pub fn route(&mut self) -> Option<Rc<RoutePolicy>> {
+        if !self.config.has_routes() {
+            return None;
+        }
+        let name = String::from_utf8(self.attribute(Attribute::RouteName)?).ok()?;
+        self.config.route(&name).map(Rc::clone)
+    }
+
+    /// Whether a host has been ejected, as far as this worker knows: then it matters when an attempt at it began.
+    pub fn has_history(&self, cluster: &str, host: HostAddr) -> bool {
+        let view = self.clusters.get(cluster);
+        view.and_then(|view| view.host(host))
+            .is_none_or(|host| host.last_ejected_at != Timestamp::ZERO)
+    }
+
+    /// A host asked for less traffic, for this long.
+    pub fn overloaded(&mut self, cluster: &str, host: HostAddr, asked: Duration) {
+        let now = self.now();
+        self.sync();
+        self.fresh_view(cluster);
+        self.update(cluster, |table, _, _| table.overloaded(host, asked, now));
+    }
+
+    /// Carries out what a person wants of a host.
+    pub fn control(&mut self, cluster: &str, control: &Control) {
+        let now = self.now();
+        self.sync();
+        self.fresh_view(cluster);
+        self.update(cluster, |table, policy, _| table.control(control.clone(), policy, now));
+    }
+
     /// Adds one to a counter.
     pub fn count(&mut self, metric: Metric) {
         self.report.count(metric);
@@ -152,30 +199,86 @@ impl<H: Host> Worker<H> {
         (!name.is_empty()).then_some(name)
     }
 
-    /// The pin for a request that has just come, if it needs one.
+    /// How a request that has just come is steered, if it needs to be.
     ///
-    /// While no host of the request's cluster is ejected there is no pin and Envoy's own load balancing is in charge.
-    /// While no host of any cluster is, not even the cluster is looked up. A small share of `retriable` requests
-    /// goes without a pin, so that hosts are found which Envoy knows and we do not.
-    pub fn pin(&mut self, retriable: bool, now: Timestamp) -> Option<(String, Pin)> {
+    /// While every host of the request's cluster has its full share there is no pin, and Envoy's own load balancing is in
+    /// charge. While that is so in all clusters, not even the cluster is looked up. A small share of `retriable` requests
+    /// goes without a pin, so that hosts are found which Envoy knows and we do not; and one at a time is a trial for a
+    /// host in probation.
+    pub fn steer(&mut self, retriable: bool) -> Option<Steering> {
         self.sync();
-        if self.version.latest_ejection_end <= now {
+        if self.revisions.restless_until == Timestamp::ZERO {
+            return None;
+        }
+        let now = self.now();
+        if self.revisions.restless_until <= now {
             return None;
         }
         let cluster = self.cluster_name()?;
         let entropy = self.entropy.draw();
         let view = self.fresh_view(&cluster)?;
-        if !view.any_ejected(now) {
+        if !view.is_restless(now) {
             return None;
         }
         let retry = &view.policy.retry;
         let retriable = retriable && retry.num_retries > 0 && retry.retry_on != RetryOn::default();
+        if let Some((host, since)) = view.trial_due(now)
+            && let Some(pin) = self.trial(&cluster, host, since, retriable, now)
+        {
+            let trial = Some(host);
+            return Some(Steering { cluster, pin, trial });
+        }
+        let view = self.fresh_view(&cluster)?;
+        if view.is_in_panic(now) {
+            let why = Event::Panic(view.table().census());
+            self.report_events(&cluster, &[why]);
+            return None;
+        }
         if retriable && view.policy.picking.discovery_percent.chance(entropy) {
             self.count(Metric::Discovery);
             return None;
         }
         let pin = view.pick(&[], now, &mut Entropy::seeded(entropy))?;
-        Some((cluster, pin))
+        let trial = None;
+        Some(Steering { cluster, pin, trial })
+    }
+
+    /// Makes a request the trial of a host in probation: if it could be retried elsewhere, and no other worker has a
+    /// trial out. Where none of the requests can be, the host comes back without proof after a while.
+    fn trial(
+        &mut self,
+        cluster: &str,
+        host: HostAddr,
+        since: Timestamp,
+        retriable: bool,
+        now: Timestamp,
+    ) -> Option<Pin> {
+        let mut entropy = Entropy::seeded(self.entropy.draw());
+        let view = self.fresh_view(cluster)?;
+        let follows = !matches!(view.pin_support.at(now), PinSupport::Ignored(_));
+        let elsewhere = view.pick(&[host], now, &mut entropy);
+        if let Some(elsewhere) = elsewhere
+            && retriable
+            && follows
+            && !view.is_in_panic(now)
+        {
+            let begun = self.update(cluster, |table, policy, _| table.begin_trial(host, policy, now));
+            if begun.changed {
+                self.count(Metric::ProbationTrials);
+                return Some(elsewhere.led_by(host));
+            }
+        } else if now.since(since) >= view.policy.outlier_detection.interval {
+            self.update(cluster, |table, policy, _| table.waive_trial(host, policy, now));
+        }
+        None
+    }
+
+    /// A trial has ended without saying anything about its host.
+    pub fn trial_void(&mut self, cluster: &str, host: HostAddr) {
+        let now = self.now();
+        self.update(cluster, |table, policy, entropy| {
+            table.end_trial(host, Trial::Void, policy, now, entropy)
+        });
     }
 
     /// The pin for a retry: available hosts of the cluster that are not among `tried`.
@@ -251,38 +354,6 @@ impl<H: Host> Worker<H> {
                 self.update(cluster, |table, policy, _| table.remove(gone, policy));
             }
         }
-    }
-
-    /// Records what an attempt says about its host. The worker's view is brought up to date first: counts are exact
-    /// across workers. A success at a host without failures on record, which is nearly every attempt, ends here
-    /// with one read of shared data.
-    pub fn record(&mut self, cluster: &str, attempt: &Attempt) {
-        self.count_attempt(attempt.outcome);
-        if attempt.outcome == Outcome::Ignored {
-            return;
-        }
-        self.sync();
-        let Some(view) = self.fresh_view(cluster) else {
-            return;
-        };
-        if attempt.seen {
-            view.touch(attempt.host);
-        }
-        match view.table().get(attempt.host) {
-            // Nothing to reset: nearly every attempt.
-            Some(host) if host.streaks.is_clean() && attempt.outcome == Outcome::Success => return,
-            None if !attempt.seen => return,
-            None if view.is_full() => {
-                let host = attempt.host;
-                self.report_events(cluster, &[Event::Full { host }]);
-                return;
-            }
-            _ => {}
-        }
-        let now = self.now();
-        self.update(cluster, |table, policy, entropy| {
-            table.record(attempt, policy, now, entropy)
-        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counters and log lines.
 
 use super::Worker;
-use crate::health::{EjectionRefusal, Event};
+use crate::health::{Census, EjectionRefusal, Event};
 use crate::host::{Host, MetricId};
 use crate::metrics::{ErrorCause, Metric, MetricKind};
 use crate::model::{Timestamp, format_duration};
@@ -17,6 +17,7 @@ pub struct Report {
     counters: Vec<Counter>,
     errors_logged: Vec<(ErrorCause, Timestamp)>,
     refusals_logged: Vec<(EjectionRefusal, Timestamp)>,
+    panic_logged: Vec<((), Timestamp)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,7 @@ impl Report {
             counters,
             errors_logged: Vec::new(),
             refusals_logged: Vec::new(),
+            panic_logged: Vec::new(),
         };
         if let Some((metric, error)) = failed {
             report.error(
@@ -56,6 +58,11 @@ impl Report {
             );
         }
         report
+    }
+
+    /// Envoy's name for a metric, if it took its definition.
+    pub fn id(&self, metric: Metric) -> Option<MetricId> {
+        self.counters.get(metric as usize)?.id
     }
 
     /// Adds one to a counter. Costs no host call: the tick hands it over.
@@ -86,7 +93,7 @@ impl Report {
 
     /// Sets a gauge. Returns whether Envoy took it.
     pub fn set_gauge(&mut self, host: &impl Host, metric: Metric, value: u64) -> bool {
-        let id = self.counters.get(metric as usize).and_then(|counter| counter.id);
+        let id = self.id(metric);
         let set = id.is_none_or(|id| host.record_metric(id, value).is_ok());
         if !set {
             self.count(Metric::ErrorsMetric);
@@ -132,13 +139,13 @@ impl<H: Host> Worker<H> {
             Event::Ejected {
                 host,
                 detector,
-                threshold,
+                evidence,
                 duration,
                 ejections,
             } => {
                 self.count(Metric::from(detector));
                 log::warn!(
-                    "ejected host {host} of cluster {cluster} for {}: {} reached {threshold} (ejection {ejections})",
+                    "ejected host {host} of cluster {cluster} for {}: {}: {evidence} (ejection {ejections})",
                     format_duration(duration),
                     detector.name(),
                 );
@@ -153,7 +160,27 @@ impl<H: Host> Worker<H> {
                     );
                 }
             }
+            Event::Probation { host } => log::info!("host {host} of cluster {cluster} is in probation"),
+            Event::Ramping { host, proved } => log::info!(
+                "host {host} of cluster {cluster} {}: its share grows",
+                if proved { "proved itself" } else { "could not be tried" },
+            ),
             Event::Returned { host } => log::info!("host {host} of cluster {cluster} is back"),
+            Event::Overloaded { host, duration } => log::info!(
+                "host {host} of cluster {cluster} is overloaded and gets less for {}",
+                format_duration(duration),
+            ),
+            Event::Controlled { host, action } => {
+                log::warn!("host {host} of cluster {cluster}: {} by manual control", action.name());
+            }
+            Event::Panic(Census { known, available, .. }) => {
+                self.count(Metric::PinsRefusedPanic);
+                if is_due(&mut self.report.panic_logged, (), self.clock) {
+                    log::warn!(
+                        "no pins for cluster {cluster}: {available} of {known} hosts are available, below panic_threshold"
+                    );
+                }
+            }
             Event::Full { host } => self.error(
                 ErrorCause::MaxHosts,
                 format_args!("host {host} of cluster {cluster} is not watched: max_hosts are known"),

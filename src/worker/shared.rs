@@ -2,90 +2,195 @@
 //!
 //! | key | holds |
 //! |---|---|
-//! | `sidestep/1/cluster/NAME` | one cluster's [table](ClusterTable), written on change only |
-//! | `sidestep/1/version` | when the latest of all ejections ends (8 bytes); written after each write of a record |
-//! | `sidestep/1/clusters` | the clusters that have a record, one name a line |
+//! | `sidestep/2/cluster/NAME` | one cluster's [table](ClusterTable), written on change only |
+//! | `sidestep/2/streaks/NAME/N` | the failures in a row of some of its hosts: `worker::streaks` |
+//! | `sidestep/2/window/NAME` | what its hosts did in the last interval: `worker::windows` |
+//! | `sidestep/2/restless` | until when some host of some cluster may get less than its share (8 bytes) |
+//! | `sidestep/2/clusters` | the clusters that have a record, one name a line |
+//! | `sidestep/2/elected` | who probes: `worker::elected` |
+//! | `sidestep/2/workers` | how many workers have started (8 bytes) |
 //!
-//! The version is what a request reads: it is small, and its compare-and-swap number rises with each write, so an
-//! unchanged number says that every record is unchanged. Shared data outlives the VM, is one for all workers and
-//! ends with the process; keys can't be deleted. The `1` is the format, so that another version of the module
-//! that runs beside this one leaves these keys alone.
+//! Shared data outlives the VM, is one for all workers and ends with the process; keys can't be deleted. The `2` is the
+//! format, so that another version of the module that runs beside this one leaves these keys alone.
+//!
+//! Reading shared data takes a lock and copies. So that nobody reads what has not changed, there are two gauges that
+//! rise with each write, [`Metric::RevisionRecords`] and [`Metric::RevisionStreaks`]: metrics are one for all workers
+//! too, and reading one is a single atomic load. They carry nothing but "look again".
 
 use super::Worker;
 use super::view::ClusterView;
 use crate::config::ClusterPolicy;
 use crate::health::{Change, ClusterTable, Event, FORMAT};
 use crate::host::{Cas, Host, HostError, HostResult};
-use crate::metrics::ErrorCause;
+use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Entropy, Timestamp};
 use crate::pick::Rotation;
 use std::rc::Rc;
 
 // The keys below carry the format's number.
-const _: () = assert!(FORMAT == 1, "another format needs other keys");
+const _: () = assert!(FORMAT == 2, "another format needs other keys");
 
-const VERSION_KEY: &str = "sidestep/1/version";
-pub(super) const CLUSTERS_KEY: &str = "sidestep/1/clusters";
+const RESTLESS_KEY: &str = "sidestep/2/restless";
+const WORKERS_KEY: &str = "sidestep/2/workers";
+pub(super) const CLUSTERS_KEY: &str = "sidestep/2/clusters";
 
 /// How often a change is tried before it is given up. Each failed try means that another worker's succeeded, so
 /// this many in a row need as many other workers at the same microsecond.
-const MAX_TRIES: u32 = 16;
+pub(super) const MAX_TRIES: u32 = 16;
 
 /// The key of a cluster's record.
 pub(super) fn record_key(cluster: &str) -> String {
-    format!("sidestep/1/cluster/{cluster}")
+    format!("sidestep/2/cluster/{cluster}")
 }
 
-/// The version of all records, as last read.
+/// How this worker knows whether shared data has changed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Version {
-    /// Rises with each write of any record; `None` before the first one.
-    pub(super) cas: Option<Cas>,
-    /// When the latest of all ejections ends: before this moment, some host may be out.
-    pub(super) latest_ejection_end: Timestamp,
-    /// A record was written, but the version could not be: the tick tries again.
-    pub(super) overdue: Option<Timestamp>,
+pub(super) struct Revisions {
+    /// Whether the gauges count. Where Envoy's `stats_config` excludes them they don't, and everything is read anew.
+    counting: bool,
+    /// Counts on where the gauges don't.
+    uncounted: u64,
+    /// Of all records, as last looked at; `None` if it was never.
+    pub(super) records: Option<u64>,
+    /// As of that look: until when some host may get less than its share.
+    pub(super) restless_until: Timestamp,
+    /// A record was written, but this could not be made known: the tick tries again.
+    overdue: Option<Timestamp>,
 }
 
-/// Which record a table was read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which version of a piece of shared data this worker has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum RecordVersion {
     /// Not read yet, or written since.
+    #[default]
     Unknown,
     /// There was none.
     Absent,
-    /// The record with this number.
+    /// The one with this number.
     At(Cas),
 }
 
+/// What came of a change to a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Updated {
+    /// The record is another one now.
+    pub(super) changed: bool,
+    /// A host was ejected.
+    pub(super) ejected: bool,
+}
+
+impl RecordVersion {
+    /// What a write must name for it to replace this version; `None` if it is not known.
+    pub(super) const fn expected(self) -> Option<Cas> {
+        match self {
+            Self::At(cas) => Some(cas),
+            Self::Absent => Some(Cas::ABSENT),
+            Self::Unknown => None,
+        }
+    }
+}
+
 impl<H: Host> Worker<H> {
-    /// Reads the version. If Envoy fails to give it, the views stay as they are.
-    pub(super) fn sync(&mut self) {
-        match self.host.shared_data(VERSION_KEY) {
-            Ok(None) => {}
-            Ok(Some((bytes, cas))) => {
-                self.version.cas = Some(cas);
-                self.version.latest_ejection_end = decode_version(&bytes);
-            }
-            Err(error) => self.error(ErrorCause::SharedDataRead, format_args!("no version: {error}")),
+    /// Finds out whether the gauges count.
+    pub(super) fn start_revisions(&mut self) {
+        let counts = |worker: &Self, metric| {
+            let id = worker.report.id(metric)?;
+            let before = worker.host.metric(id).ok()?;
+            worker.host.increment_metric(id, 1).ok()?;
+            (worker.host.metric(id).ok()? > before).then_some(())
+        };
+        self.revisions.counting =
+            counts(self, Metric::RevisionRecords).is_some() && counts(self, Metric::RevisionStreaks).is_some();
+        if !self.revisions.counting {
+            self.error(
+                ErrorCause::Metric,
+                format_args!("the gauges sidestep.revision.* don't count, so shared data is read with every request: let Envoy's stats_config have them"),
+            );
         }
     }
 
-    /// The view of a cluster, up to date with the version last read.
+    /// A gauge's revision. Two that are equal say that nothing was written in between.
+    pub(super) fn revision(&mut self, metric: Metric) -> u64 {
+        if self.revisions.counting
+            && let Some(id) = self.report.id(metric)
+        {
+            match self.host.metric(id) {
+                Ok(revision) => return revision,
+                Err(error) => self.error(ErrorCause::Metric, format_args!("no {}: {error}", metric.name())),
+            }
+        }
+        // Down from the top, where no gauge comes to.
+        self.revisions.uncounted = self.revisions.uncounted.wrapping_add(1);
+        u64::MAX.wrapping_sub(self.revisions.uncounted)
+    }
+
+    /// Raises a gauge's revision: something was written. Returns whether that is known now.
+    pub(super) fn raise(&mut self, metric: Metric) -> bool {
+        let raised = match self.report.id(metric) {
+            Some(id) if self.revisions.counting => self.host.increment_metric(id, 1),
+            _ => Ok(()),
+        };
+        if let Err(error) = raised {
+            self.error(
+                ErrorCause::Metric,
+                format_args!("{} not raised: {error}", metric.name()),
+            );
+        }
+        raised.is_ok()
+    }
+
+    /// The number of this worker, another one for each that starts in this process; 0 if it can't be had.
+    pub(super) fn draw_number(&mut self) -> u64 {
+        for _ in 0..MAX_TRIES {
+            let drawn = self.host.shared_data(WORKERS_KEY).and_then(|current| {
+                let (count, cas) = current.map_or((0, Cas::ABSENT), |(bytes, cas)| (decode_number(&bytes), cas));
+                let next = count.wrapping_add(1);
+                self.host.set_shared_data(WORKERS_KEY, &next.to_le_bytes(), cas)?;
+                Ok(next)
+            });
+            match drawn {
+                Ok(number) => return number,
+                Err(HostError::CasMismatch) => {}
+                Err(error) => {
+                    self.error(ErrorCause::SharedDataWrite, format_args!("no number: {error}"));
+                    break;
+                }
+            }
+        }
+        0
+    }
+
+    /// Looks whether records have changed. If Envoy fails to say, the views stay as they are.
+    pub(super) fn sync(&mut self) {
+        let revision = self.revision(Metric::RevisionRecords);
+        if self.revisions.records == Some(revision) {
+            return;
+        }
+        match self.host.shared_data(RESTLESS_KEY) {
+            Ok(found) => {
+                let until = found.map_or(0, |(bytes, _)| decode_number(&bytes));
+                self.revisions.restless_until = Timestamp::from_nanos(until);
+                self.revisions.records = Some(revision);
+            }
+            Err(error) => self.error(ErrorCause::SharedDataRead, format_args!("no {RESTLESS_KEY}: {error}")),
+        }
+    }
+
+    /// The view of a cluster, up to date with the revision last looked at.
     pub(super) fn fresh_view(&mut self, cluster: &str) -> Option<&mut ClusterView> {
-        let version = self.version.cas;
+        let revision = self.revisions.records;
         let view = self.view(cluster)?;
-        let stale = view.record == RecordVersion::Unknown || view.read_at != version;
+        let stale = view.record == RecordVersion::Unknown || view.read_at != revision;
         let up_to_date = !stale || self.read_record(cluster);
         let view = self.clusters.get_mut(cluster)?;
         if up_to_date {
-            view.read_at = version;
+            view.read_at = revision;
         }
         Some(view)
     }
 
     /// The view of a cluster, as it is; a new one if there is room.
-    fn view(&mut self, cluster: &str) -> Option<&mut ClusterView> {
+    pub(super) fn view(&mut self, cluster: &str) -> Option<&mut ClusterView> {
         if !self.clusters.contains_key(cluster) {
             if self.clusters.len() >= super::MAX_CLUSTERS {
                 self.error(
@@ -102,7 +207,7 @@ impl<H: Host> Worker<H> {
     }
 
     /// Reads a cluster's record into its view, unless it is the one that the view has. Returns whether it could.
-    fn read_record(&mut self, cluster: &str) -> bool {
+    pub(super) fn read_record(&mut self, cluster: &str) -> bool {
         let Some(view) = self.clusters.get_mut(cluster) else {
             return false;
         };
@@ -141,21 +246,23 @@ impl<H: Host> Worker<H> {
         &mut self,
         cluster: &str,
         mut step: impl FnMut(&mut ClusterTable, &ClusterPolicy, &mut Entropy) -> Change,
-    ) {
+    ) -> Updated {
         for _ in 0..MAX_TRIES {
             match self.try_update(cluster, &mut step) {
-                Ok(Some(events)) => {
-                    self.report_events(cluster, &events);
-                    return;
+                Ok(change) => {
+                    self.report_events(cluster, &change.events);
+                    return Updated {
+                        changed: change.changed,
+                        ejected: change.events.iter().any(|event| matches!(event, Event::Ejected { .. })),
+                    };
                 }
-                Ok(None) => return,
                 Err(HostError::CasMismatch) => {}
                 Err(error) => {
                     self.error(
                         ErrorCause::SharedDataWrite,
                         format_args!("a change to cluster {cluster} is lost: {error}"),
                     );
-                    return;
+                    return Updated::default();
                 }
             }
         }
@@ -163,70 +270,80 @@ impl<H: Host> Worker<H> {
             ErrorCause::SharedDataContention,
             format_args!("a change to cluster {cluster} is lost: other workers were faster {MAX_TRIES} times"),
         );
+        Updated::default()
     }
 
     fn try_update(
         &mut self,
         cluster: &str,
         step: &mut impl FnMut(&mut ClusterTable, &ClusterPolicy, &mut Entropy) -> Change,
-    ) -> HostResult<Option<Vec<Event>>> {
+    ) -> HostResult<Change> {
         let Some(view) = self.view(cluster) else {
-            return Ok(None);
+            return Ok(Change::default());
         };
         if view.record == RecordVersion::Unknown {
             self.read_record(cluster);
         }
+        let now = self.clock;
         let Some(view) = self.clusters.get_mut(cluster) else {
-            return Ok(None);
+            return Ok(Change::default());
         };
         let mut table = view.table().clone();
         let change = step(&mut table, &view.policy, &mut self.entropy);
         if change.changed {
-            let expected = match view.record {
-                RecordVersion::At(cas) => cas,
-                RecordVersion::Absent => Cas::ABSENT,
-                RecordVersion::Unknown => return Err(HostError::Status(0)),
-            };
+            let expected = view.record.expected().ok_or(HostError::Status(0))?;
             // Whatever comes of the write, the number that we know is the wrong one afterwards.
             view.record = RecordVersion::Unknown;
             self.host.set_shared_data(&view.key, &table.encode(), expected)?;
-            let end = table.latest_ejection_end();
+            let until = table.restless_until(&view.policy, now);
             view.install(table);
-            self.publish(end);
+            self.publish(until);
         }
-        Ok(Some(change.events))
+        Ok(change)
     }
 
-    /// Makes a written record known: raises the version, keeping the latest end of all ejections.
-    pub(super) fn publish(&mut self, ejection_end: Timestamp) {
-        let end = ejection_end.max(self.version.overdue.unwrap_or_default());
-        self.version.overdue = None;
+    /// Makes a written record known: requests look up their cluster until then, and workers read records again.
+    pub(super) fn publish(&mut self, restless_until: Timestamp) {
+        let until = restless_until.max(self.revisions.overdue.unwrap_or_default());
+        let said = self.say_restless(until);
+        let raised = self.raise(Metric::RevisionRecords);
+        self.revisions.overdue = (!said || !raised).then_some(until);
+    }
+
+    /// Makes known what could not be before.
+    pub(super) fn publish_overdue(&mut self) {
+        if let Some(until) = self.revisions.overdue {
+            self.publish(until);
+        }
+    }
+
+    /// Moves the end of all restlessness to `until`, if that is later. Returns whether it is now.
+    fn say_restless(&mut self, until: Timestamp) -> bool {
         for _ in 0..MAX_TRIES {
-            let written = self.host.shared_data(VERSION_KEY).and_then(|current| {
-                let (latest, cas) = current.map_or((Timestamp::ZERO, Cas::ABSENT), |(bytes, cas)| {
-                    (decode_version(&bytes), cas)
-                });
-                let value = latest.max(end).as_nanos().to_le_bytes();
-                self.host.set_shared_data(VERSION_KEY, &value, cas)
+            let written = self.host.shared_data(RESTLESS_KEY).and_then(|current| {
+                let (latest, cas) = current.map_or((0, Cas::ABSENT), |(bytes, cas)| (decode_number(&bytes), cas));
+                if latest >= until.as_nanos() {
+                    return Ok(());
+                }
+                self.host
+                    .set_shared_data(RESTLESS_KEY, &until.as_nanos().to_le_bytes(), cas)
             });
             match written {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(HostError::CasMismatch) => {}
                 Err(error) => {
                     self.error(
                         ErrorCause::SharedDataWrite,
-                        format_args!("version not written: {error}"),
+                        format_args!("{RESTLESS_KEY} not written: {error}"),
                     );
                     break;
                 }
             }
         }
-        self.version.overdue = Some(end);
+        false
     }
 }
 
-fn decode_version(bytes: &[u8]) -> Timestamp {
-    bytes.try_into().map_or(Timestamp::ZERO, |bytes| {
-        Timestamp::from_nanos(u64::from_le_bytes(bytes))
-    })
+fn decode_number(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_le_bytes)
 }

@@ -2,38 +2,53 @@
 
 use super::Worker;
 use super::shared::CLUSTERS_KEY;
+use crate::health::HostState;
 use crate::host::{Cas, Host, HostError};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::Timestamp;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What the last tick left to know.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
-    /// The version of all records at the last tick.
-    seen: Option<Cas>,
-    /// The gauge of ejected hosts as this worker last set it.
-    ejections_active: Option<u64>,
+    /// The revision of all records at the last tick.
+    seen: Option<u64>,
+    /// Where the next tick goes on to read records whatever the revision says.
+    reread: usize,
+    /// The gauges as this worker last set them.
+    gauges: [Option<u64>; GAUGES.len()],
 }
+
+/// Hosts that are not in full rotation, by what they are instead.
+const GAUGES: [Metric; 3] = [Metric::EjectionsActive, Metric::ProbationActive, Metric::RampActive];
+
+/// How many records each tick reads whatever the revision says. It is for a worker that dies between writing a record
+/// and making it known; nobody else would look.
+const REREAD: usize = 16;
 
 impl<H: Host> Worker<H> {
     /// Brings views, records and metrics up to date. Runs in each worker; what one of them has written, the others
     /// find done.
     pub fn on_tick(&mut self) {
         let now = self.now();
-        if let Some(end) = self.version.overdue {
-            self.publish(end);
-        }
+        self.publish_overdue();
         self.sync();
-        if self.version.cas != self.upkeep.seen {
-            self.upkeep.seen = self.version.cas;
+        if self.revisions.records != self.upkeep.seen {
+            self.upkeep.seen = self.revisions.records;
             self.meet_clusters();
         }
         let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        let start = self.upkeep.reread;
+        for cluster in clusters.iter().cycle().skip(start).take(REREAD.min(clusters.len())) {
+            self.read_record(cluster);
+        }
+        self.upkeep.reread = start.saturating_add(REREAD).checked_rem(clusters.len()).unwrap_or(0);
         for cluster in &clusters {
             self.keep_up(cluster, now);
+            self.keep_windows(cluster, now);
         }
-        self.set_ejections_active(now);
+        self.set_gauges(now);
         self.report.flush(&self.host);
     }
 
@@ -85,8 +100,15 @@ impl<H: Host> Worker<H> {
             return;
         };
         let touched = view.take_touched(now);
+        let restless = view.table().restless_until(&view.policy, now);
+        // What has no end yet is said to last a minute, and said again before that is over.
+        let settled = touched.is_empty() && view.table().is_settled(&view.policy, now);
+        let said = self.revisions.restless_until;
+        if restless > said && said < now.after(Duration::from_secs(30)) {
+            self.publish(restless);
+        }
         // Most ticks have nothing to do; a look at the view is enough to know.
-        if touched.is_empty() && view.table().is_settled(&view.policy, now) {
+        if settled {
             return;
         }
         self.update(cluster, |table, policy, _| {
@@ -101,12 +123,23 @@ impl<H: Host> Worker<H> {
         });
     }
 
-    fn set_ejections_active(&mut self, now: Timestamp) {
-        let ejected: usize = self.clusters.values().map(|view| view.table().ejected(now)).sum();
-        let ejected = u64::try_from(ejected).unwrap_or(u64::MAX);
-        if self.upkeep.ejections_active != Some(ejected) {
-            let set = self.report.set_gauge(&self.host, Metric::EjectionsActive, ejected);
-            self.upkeep.ejections_active = set.then_some(ejected);
+    fn set_gauges(&mut self, now: Timestamp) {
+        let mut counts = [0_u64; GAUGES.len()];
+        for host in self.clusters.values().flat_map(|view| view.table().hosts()) {
+            let [ejected, probation, ramp] = &mut counts;
+            match host.state {
+                _ if host.gone => {}
+                HostState::Healthy => {}
+                HostState::Ejected(ejection) if ejection.until > now => *ejected += 1,
+                HostState::Ejected(_) | HostState::Probation(_) => *probation += 1,
+                HostState::Ramp { .. } => *ramp += 1,
+            }
+        }
+        for ((metric, count), known) in GAUGES.into_iter().zip(counts).zip(&mut self.upkeep.gauges) {
+            if *known != Some(count) {
+                let set = self.report.set_gauge(&self.host, metric, count);
+                *known = set.then_some(count);
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A worker's view of one cluster: the shared record, decoded, and what only this worker knows.
 
 use super::shared::RecordVersion;
+use super::streaks::StreaksView;
 use crate::config::{ClusterPolicy, Config};
-use crate::health::{ClusterTable, HostHealth};
-use crate::host::Cas;
-use crate::model::{Entropy, HostAddr, Timestamp};
+use crate::detect::Window;
+use crate::health::{Census, ClusterTable, HostHealth, HostState};
+use crate::model::{Entropy, HostAddr, Share, Timestamp};
 use crate::pick::{Candidate, Pin, Rotation};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ pub(super) enum PinSupport {
 
 /// How long a thing that Envoy was seen to do is held to be so: a configuration may change.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
+
+/// While a host's share grows, candidates are found anew this often in its ramp.
+const RAMP_STEPS: u32 = 64;
 
 impl PinSupport {
     /// What is still to be believed of it.
@@ -44,28 +49,49 @@ pub(super) struct ClusterView {
     pub(super) key: String,
     /// The version of the record that `table` was read from.
     pub(super) record: RecordVersion,
-    /// The version of all records when `table` was read: while it stands, the view is up to date.
-    pub(super) read_at: Option<Cas>,
+    /// The revision of all records when `table` was read: while it stands, the view is up to date.
+    pub(super) read_at: Option<u64>,
     /// Whether pins are followed.
     pub(super) pin_support: PinSupport,
+    /// Failures in a row.
+    pub(super) streaks: StreaksView,
+    /// The interval whose outcomes are being counted: its number.
+    pub(super) interval: u64,
+    /// The last interval that this worker judged: its number.
+    pub(super) judged: u64,
     table: ClusterTable,
+    /// Where each host stands in the table, so that an attempt finds its host in the same time in any cluster.
+    index: HashMap<HostAddr, usize>,
     /// Beside each host of the table, what only this worker knows of it.
     local: Vec<Local>,
     rotation: Rotation,
-    /// The hosts that may take an attempt until `candidates_until`; sorted like the table.
+    /// Who may take an attempt, until `standings_until`.
+    standings: Standings,
+    standings_until: Timestamp,
+}
+
+/// What follows from the table at a moment.
+#[derive(Debug, Default)]
+struct Standings {
+    /// The hosts that may take an attempt; sorted like the table.
     candidates: Vec<Candidate>,
-    candidates_until: Timestamp,
-    any_ejected: bool,
+    /// The hosts in probation that no trial is out for, and since when they wait.
+    trials: Vec<(HostAddr, Timestamp)>,
+    census: Census,
+    /// Whether some host gets less than its full share.
+    restless: bool,
 }
 
 /// What only this worker knows of a host.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Local {
     in_flight: u32,
     /// Envoy has named it as an attempt's host since its `seen` was last written.
     touched: bool,
     /// Until when it is not picked, because Envoy passed it over: it is not in the cluster.
     absent_until: Timestamp,
+    /// What it did in the running interval. Made with the first attempt, then used again.
+    window: Option<Box<Window>>,
 }
 
 impl ClusterView {
@@ -77,12 +103,15 @@ impl ClusterView {
             record: RecordVersion::Unknown,
             read_at: None,
             pin_support: PinSupport::Unknown,
+            streaks: StreaksView::default(),
+            interval: 0,
+            judged: 0,
             table: ClusterTable::default(),
+            index: HashMap::new(),
             local: Vec::new(),
             rotation,
-            candidates: Vec::new(),
-            candidates_until: Timestamp::ZERO,
-            any_ejected: false,
+            standings: Standings::default(),
+            standings_until: Timestamp::ZERO,
         };
         view.install(ClusterTable::default());
         view
@@ -96,19 +125,44 @@ impl ClusterView {
     /// Takes another table; what this worker knows of hosts that stay is kept.
     pub(super) fn install(&mut self, mut table: ClusterTable) {
         table.add_configured(&self.policy);
-        self.local = table
-            .hosts()
-            .iter()
-            .map(|host| self.local_of(host).unwrap_or_default())
-            .collect();
+        let mut local = Vec::with_capacity(table.hosts().len());
+        for host in table.hosts() {
+            local.push(self.take_local(host));
+        }
+        self.index.clear();
+        self.index
+            .extend(table.hosts().iter().enumerate().map(|(at, host)| (host.addr, at)));
+        self.local = local;
         self.table = table;
-        self.candidates_until = Timestamp::ZERO;
+        self.standings_until = Timestamp::ZERO;
     }
 
-    /// Whether any host is ejected, so that a pin is needed.
-    pub(super) fn any_ejected(&mut self, now: Timestamp) -> bool {
-        self.refresh_candidates(now);
-        self.any_ejected
+    /// What is known of a host.
+    pub(super) fn host(&self, addr: HostAddr) -> Option<&HostHealth> {
+        self.table.hosts().get(*self.index.get(&addr)?)
+    }
+
+    fn local_mut(&mut self, addr: HostAddr) -> Option<&mut Local> {
+        self.local.get_mut(*self.index.get(&addr)?)
+    }
+
+    /// Whether some host gets less than its full share, so that requests need a pin.
+    pub(super) fn is_restless(&mut self, now: Timestamp) -> bool {
+        self.refresh(now);
+        self.standings.restless
+    }
+
+    /// Whether too few hosts are available for pins to make sense.
+    pub(super) fn is_in_panic(&mut self, now: Timestamp) -> bool {
+        self.refresh(now);
+        let Census { known, available, .. } = self.standings.census;
+        available == 0 || available * 100 < known * usize::from(self.policy.picking.panic_threshold.get())
+    }
+
+    /// A host in probation that no trial is out for, and since when it waits.
+    pub(super) fn trial_due(&mut self, now: Timestamp) -> Option<(HostAddr, Timestamp)> {
+        self.refresh(now);
+        self.standings.trials.first().copied()
     }
 
     /// Whether no further host can be recorded.
@@ -118,23 +172,20 @@ impl ClusterView {
 
     /// Envoy has passed a host over: it is not picked for a while.
     pub(super) fn note_absent(&mut self, host: HostAddr, now: Timestamp) {
-        if let Some(local) = self
-            .table
-            .position(host)
-            .and_then(|position| self.local.get_mut(position))
-        {
+        if let Some(local) = self.local_mut(host) {
             local.absent_until = now.after(BELIEVED_FOR);
-            self.candidates_until = Timestamp::ZERO;
+            self.standings_until = Timestamp::ZERO;
         }
     }
 
     /// A pin to available hosts that are not among `tried`.
     pub(super) fn pick(&mut self, tried: &[HostAddr], now: Timestamp, entropy: &mut Entropy) -> Option<Pin> {
-        self.refresh_candidates(now);
+        self.refresh(now);
         if tried.is_empty() {
-            return self.rotation.pick(&self.candidates, entropy);
+            return self.rotation.pick(&self.standings.candidates, entropy);
         }
         let untried: Vec<Candidate> = self
+            .standings
             .candidates
             .iter()
             .filter(|candidate| !tried.contains(&candidate.addr))
@@ -145,17 +196,14 @@ impl ClusterView {
 
     /// Adds to the attempts in flight at a host.
     pub(super) fn in_flight(&mut self, host: HostAddr, by: i32) {
-        let Some(local) = self
-            .table
-            .position(host)
-            .and_then(|position| self.local.get_mut(position))
-        else {
+        let Some(local) = self.local_mut(host) else {
             return;
         };
         local.in_flight = local.in_flight.saturating_add_signed(by);
         let in_flight = local.in_flight;
-        if let Ok(position) = self.candidates.binary_search_by_key(&host, |candidate| candidate.addr)
-            && let Some(candidate) = self.candidates.get_mut(position)
+        let candidates = &mut self.standings.candidates;
+        if let Ok(position) = candidates.binary_search_by_key(&host, |candidate| candidate.addr)
+            && let Some(candidate) = candidates.get_mut(position)
         {
             candidate.in_flight = in_flight;
         }
@@ -163,16 +211,35 @@ impl ClusterView {
 
     /// Notes that Envoy named a host as that of an attempt: it is in the cluster.
     pub(super) fn touch(&mut self, host: HostAddr) {
-        if let Some(local) = self
-            .table
-            .position(host)
-            .and_then(|position| self.local.get_mut(position))
-        {
+        if let Some(local) = self.local_mut(host) {
             local.touched = true;
             if local.absent_until != Timestamp::ZERO {
                 local.absent_until = Timestamp::ZERO;
-                self.candidates_until = Timestamp::ZERO;
+                self.standings_until = Timestamp::ZERO;
             }
+        }
+    }
+
+    /// What a host does in the running interval.
+    pub(super) fn window(&mut self, host: HostAddr) -> Option<&mut Window> {
+        let local = self.local_mut(host)?;
+        Some(local.window.get_or_insert_default())
+    }
+
+    /// What all hosts did in the interval that is over, as far as they did anything. What was counted stays until
+    /// [`Self::clear_windows`].
+    pub(super) fn windows(&self) -> impl Iterator<Item = (HostAddr, &Window)> {
+        self.table.hosts().iter().zip(&self.local).filter_map(|(host, local)| {
+            let window = local.window.as_deref().filter(|window| !window.is_empty())?;
+            Some((host.addr, window))
+        })
+    }
+
+    /// Begins another interval.
+    pub(super) fn clear_windows(&mut self, interval: u64) {
+        self.interval = interval;
+        for window in self.local.iter_mut().filter_map(|local| local.window.as_deref_mut()) {
+            *window = Window::default();
         }
     }
 
@@ -183,7 +250,7 @@ impl ClusterView {
             .hosts()
             .iter()
             .zip(&mut self.local)
-            .filter(|(host, local)| local.touched && now.since(host.seen) >= stale_after)
+            .filter(|(host, local)| local.touched && (host.gone || now.since(host.seen) >= stale_after))
             .map(|(host, local)| {
                 local.touched = false;
                 host.addr
@@ -192,38 +259,72 @@ impl ClusterView {
     }
 
     /// What this worker knows of a host that comes with a new table.
-    fn local_of(&self, host: &HostHealth) -> Option<Local> {
-        let position = self.table.position(host.addr)?;
-        let mut local = *self.local.get(position)?;
-        // Another worker has written down a later answer: ours is told, and must not be told again after it.
-        local.touched &= self.table.hosts().get(position)?.seen >= host.seen;
-        Some(local)
+    fn take_local(&mut self, host: &HostHealth) -> Local {
+        let Some(at) = self.index.get(&host.addr).copied() else {
+            return Local::default();
+        };
+        let Some(mut local) = self.local.get_mut(at).map(std::mem::take) else {
+            return Local::default();
+        };
+        if let Some(known) = self.table.hosts().get(at) {
+            // Another worker has written down a later answer: ours is told, and must not be told again after it.
+            local.touched &= known.seen >= host.seen;
+            // What the host did before it was ejected must not be held against it afterwards.
+            if known.last_ejected_at != host.last_ejected_at
+                && let Some(window) = &mut local.window
+            {
+                **window = Window::default();
+            }
+        }
+        local
     }
 
-    /// Finds the available hosts anew if the table has changed or an ejection's time is over.
-    fn refresh_candidates(&mut self, now: Timestamp) {
-        if now < self.candidates_until {
+    /// Finds anew who may take an attempt, if the table has changed or something in it is over.
+    fn refresh(&mut self, now: Timestamp) {
+        if now < self.standings_until {
             return;
         }
-        self.candidates.clear();
-        self.candidates.extend(
-            self.table
-                .hosts()
-                .iter()
-                .zip(&self.local)
-                .filter(|(host, local)| host.is_available(now) && local.absent_until <= now)
-                .map(|(host, local)| Candidate {
+        let Standings {
+            candidates,
+            trials,
+            census,
+            restless,
+        } = &mut self.standings;
+        candidates.clear();
+        trials.clear();
+        *census = self.table.census();
+        *restless = false;
+        let mut until = Timestamp::from_nanos(u64::MAX);
+        for (host, local) in self.table.hosts().iter().zip(&self.local) {
+            let share = host.share(&self.policy, now);
+            *restless |= share < Share::FULL && !host.gone;
+            if share > Share::NONE && local.absent_until <= now {
+                candidates.push(Candidate {
                     addr: host.addr,
                     in_flight: local.in_flight,
-                }),
-        );
-        self.any_ejected = self.table.ejected(now) > 0;
-        self.candidates_until = self
-            .table
-            .ejection_ends()
-            .chain(self.local.iter().map(|local| local.absent_until))
-            .filter(|end| *end > now)
-            .min()
-            .unwrap_or(Timestamp::from_nanos(u64::MAX));
+                    share,
+                });
+            }
+            if let Some(probation) = host.probation(now)
+                && probation.trial_until <= now
+                && local.absent_until <= now
+                && !host.gone
+                && !host.unfit
+            {
+                trials.push((host.addr, probation.since));
+            }
+            let next = match host.state {
+                HostState::Healthy => Timestamp::ZERO,
+                HostState::Ejected(ejection) => ejection.until,
+                HostState::Probation(probation) => probation.trial_until,
+                HostState::Ramp { .. } => now.after(self.policy.picking.ramp_time / RAMP_STEPS),
+            };
+            for end in [next, local.absent_until, host.overloaded_until] {
+                if end > now {
+                    until = until.min(end);
+                }
+            }
+        }
+        self.standings_until = until;
     }
 }

@@ -1,0 +1,172 @@
+//! What an attempt says about its host, and where it is written down.
+
+use super::Worker;
+use crate::detect::Evidence;
+use crate::health::{Charge, Event, HostHealth, Standing, Trial};
+use crate::host::Host;
+use crate::metrics::Metric;
+use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
+use std::time::Duration;
+
+/// One try of one request at one host, when its outcome is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The host.
+    pub host: HostAddr,
+    /// When it began.
+    pub began: Timestamp,
+    /// The time from then to its response headers, if it has any and they say something about the host's speed.
+    pub took: Option<Duration>,
+    /// What it says about the host.
+    pub outcome: Outcome,
+    /// Envoy said that it was this host. If not, it was only sent there: that is no proof that the host exists.
+    pub seen: bool,
+}
+
+impl<H: Host> Worker<H> {
+    /// Records what an attempt says about its host. Counts are exact across workers.
+    ///
+    /// A success at a host in rotation without failures on record, which is nearly every attempt, is counted in this
+    /// worker's memory, and looks at one gauge.
+    pub fn record(&mut self, cluster: &str, attempt: &Attempt) {
+        self.count_attempt(attempt.outcome);
+        if attempt.outcome == Outcome::Ignored {
+            return;
+        }
+        let Some(view) = self.view(cluster) else {
+            return;
+        };
+        if attempt.seen {
+            view.touch(attempt.host);
+        }
+        if attempt.outcome == Outcome::Success
+            && let Some(host) = view
+                .host(attempt.host)
+                .filter(|host| !host.is_out() && !host.gone)
+                .copied()
+        {
+            self.count_in_window(cluster, &host, attempt);
+            if self.is_clean(cluster, &host) {
+                return;
+            }
+            self.count_streak(cluster, &host, attempt.outcome, self.clock);
+            return;
+        }
+        self.record_thoroughly(cluster, attempt);
+    }
+
+    /// An attempt that counted as a success at its headers was cut short by its host afterwards.
+    ///
+    /// It then counts as a local-origin failure for the detectors that look at whole intervals. Failures in a row are
+    /// told by headers, as in Envoy.
+    pub fn record_cut(&mut self, cluster: &str, attempt: &Attempt) {
+        self.count(Metric::AttemptsCut);
+        let split = self
+            .policy(cluster)
+            .outlier_detection
+            .split_external_local_origin_errors;
+        if let Some(view) = self.view(cluster)
+            && let Some(window) = view.window(attempt.host)
+        {
+            window.revise_success_to_failure(split);
+        }
+    }
+
+    /// The way of all attempts that are not plain successes: with a look at the record.
+    fn record_thoroughly(&mut self, cluster: &str, attempt: &Attempt) {
+        let now = self.now();
+        self.sync();
+        let Some(view) = self.fresh_view(cluster) else {
+            return;
+        };
+        if view.host(attempt.host).is_none_or(|host| host.gone) {
+            if !attempt.seen {
+                return;
+            }
+            if view.host(attempt.host).is_none() && view.is_full() {
+                let host = attempt.host;
+                self.report_events(cluster, &[Event::Full { host }]);
+                return;
+            }
+            self.update(cluster, |table, policy, _| table.learn(attempt.host, now, policy));
+        }
+        let Some(view) = self.view(cluster) else {
+            return;
+        };
+        // A host that only the configuration names, and that no answer came from, may not exist.
+        let believed = |host: &&HostHealth| attempt.seen || host.seen != Timestamp::ZERO;
+        let Some(host) = view.host(attempt.host).filter(believed).copied() else {
+            return;
+        };
+        match view.table().standing(attempt.host, attempt.began, now) {
+            None | Some(Standing::Nothing) => {}
+            Some(Standing::InProbation) => self.record_trial(cluster, &host, attempt, now),
+            Some(Standing::InRotation) => {
+                self.count_in_window(cluster, &host, attempt);
+                self.record_in_rotation(cluster, &host, attempt, now);
+            }
+        }
+    }
+
+    fn record_trial(&mut self, cluster: &str, host: &HostHealth, attempt: &Attempt, now: Timestamp) {
+        let trial = match attempt.outcome {
+            Outcome::Success => Trial::Passed,
+            Outcome::Ignored => Trial::Void,
+            Outcome::Failure(_) | Outcome::Overload => Trial::Failed(self.ejections(cluster, host, now)),
+        };
+        let updated = self.update(cluster, |table, policy, entropy| {
+            table.end_trial(attempt.host, trial, policy, now, entropy)
+        });
+        if updated.changed {
+            match trial {
+                Trial::Passed => self.count(Metric::ProbationPassed),
+                Trial::Failed(_) => self.count(Metric::ProbationFailed),
+                Trial::Void => {}
+            }
+        }
+    }
+
+    fn record_in_rotation(&mut self, cluster: &str, host: &HostHealth, attempt: &Attempt, now: Timestamp) {
+        let (streak, verdicts) = self.count_streak(cluster, host, attempt.outcome, now);
+        let interval = self.policy(cluster).outlier_detection.interval;
+        for (detector, threshold) in verdicts.into_iter().flatten() {
+            let charge = Charge {
+                host: attempt.host,
+                detector,
+                evidence: Evidence::Count { threshold },
+                ejections: streak.ejections_at(now, interval),
+                cleared: None,
+            };
+            let updated = self.update(cluster, |table, policy, entropy| {
+                table.accuse(&charge, policy, now, entropy)
+            });
+            if updated.ejected {
+                break;
+            }
+        }
+    }
+
+    /// The host's ejection multiplier.
+    pub(super) fn ejections(&mut self, cluster: &str, host: &HostHealth, now: Timestamp) -> u32 {
+        let interval = self.policy(cluster).outlier_detection.interval;
+        self.streak(cluster, host).ejections_at(now, interval)
+    }
+
+    fn count_in_window(&mut self, cluster: &str, host: &HostHealth, attempt: &Attempt) {
+        if host.is_straggler(attempt.began) {
+            return;
+        }
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        let split = view.policy.outlier_detection.split_external_local_origin_errors;
+        if let Some(window) = view.window(attempt.host) {
+            window.count(attempt.outcome, split);
+            // An answer that was not given says nothing about speed.
+            let answered = attempt.outcome != Outcome::Failure(FailureOrigin::LocalOrigin);
+            if let Some(took) = attempt.took.filter(|_| answered) {
+                window.times.add(took);
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What hosts did in an interval, which all workers count together.
+//!
+//! Each worker counts in its own memory. At its first tick after an interval is over it adds what it has to one window
+//! per cluster in shared data, `sidestep/2/window/NAME`: the interval's number (8 bytes), then for each host its address
+//! and its [`Window`]. A little later, when every worker has had a tick, the first that comes judges the window and writes
+//! the verdicts, and that they are written, in one step: whatever dies when, an interval is judged at most once.
+//!
+//! Intervals are counted from the Unix epoch, so that all workers agree where one ends.
+
+use super::Worker;
+use super::shared::MAX_TRIES;
+use crate::detect::{Window, judge};
+use crate::health::{Charge, EjectionRefusal, Input, RecordError, put_addr, take_addr};
+use crate::host::{Cas, Host, HostError};
+use crate::metrics::ErrorCause;
+use crate::model::{HostAddr, Timestamp};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// All hosts' windows of one interval.
+#[derive(Debug, Default)]
+struct Merged {
+    interval: u64,
+    hosts: BTreeMap<HostAddr, Window>,
+}
+
+impl Merged {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = self.interval.to_le_bytes().to_vec();
+        for (host, window) in &self.hosts {
+            put_addr(&mut out, *host);
+            window.encode(&mut out);
+        }
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let (interval, mut rest) = bytes.split_first_chunk().ok_or(RecordError::Short)?;
+        let mut hosts = BTreeMap::new();
+        while !rest.is_empty() {
+            let mut input = Input::new(rest);
+            let host = take_addr(&mut input)?;
+            rest = input.rest();
+            let window = Window::decode(&mut rest).map_err(|_| RecordError::Short)?;
+            hosts.insert(host, window);
+        }
+        Ok(Self {
+            interval: u64::from_le_bytes(*interval),
+            hosts,
+        })
+    }
+}
+
+fn key(cluster: &str) -> String {
+    format!("sidestep/2/window/{cluster}")
+}
+
+/// The number of the interval that a moment is in.
+fn number(now: Timestamp, interval: Duration) -> u64 {
+    let number = u128::from(now.as_nanos()) / interval.as_nanos().max(1);
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// The time since the interval that a moment is in began.
+fn since_boundary(now: Timestamp, interval: Duration) -> Duration {
+    let since = u128::from(now.as_nanos()) % interval.as_nanos().max(1);
+    Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+}
+
+impl<H: Host> Worker<H> {
+    /// Hands over a cluster's window if its interval is over, and judges what all have handed over once it is time.
+    pub(super) fn keep_windows(&mut self, cluster: &str, now: Timestamp) {
+        let tick = self.config.tick();
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        // Shorter ones would be over before each worker has had a tick in them.
+        let interval = view.policy.outlier_detection.interval.max(tick * 4);
+        let current = number(now, interval);
+        let counted = view.interval;
+        if counted != current {
+            // What was counted before the first tick, or before the clock was set back, is of no interval.
+            if counted != 0 && counted < current {
+                self.hand_over(cluster, counted);
+            }
+            if let Some(view) = self.clusters.get_mut(cluster) {
+                view.clear_windows(current);
+            }
+        }
+        let last = current.saturating_sub(1);
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        if view.table().judged() > last {
+            self.update(cluster, |table, _, _| table.forget_future(last));
+        } else if view.table().judged() < last && view.judged != last && since_boundary(now, interval) >= tick * 5 / 4 {
+            // By now each worker has handed over what it had.
+            view.judged = last;
+            self.judge(cluster, last, now);
+        }
+    }
+
+    /// Adds what this worker counted to the window that all share.
+    fn hand_over(&mut self, cluster: &str, interval: u64) {
+        let Some(view) = self.clusters.get(cluster) else {
+            return;
+        };
+        if view.windows().next().is_none() {
+            return;
+        }
+        let key = key(cluster);
+        for _ in 0..MAX_TRIES {
+            let Some(view) = self.clusters.get(cluster) else {
+                return;
+            };
+            let written = self.host.shared_data(&key).and_then(|found| {
+                let (bytes, cas) = found.unwrap_or((Vec::new(), Cas::ABSENT));
+                // What is not to be read, or of another interval, has no part in this one.
+                let mut merged = Merged::decode(&bytes).unwrap_or_default();
+                if merged.interval > interval {
+                    return Ok(());
+                }
+                if merged.interval < interval {
+                    merged = Merged {
+                        interval,
+                        ..Merged::default()
+                    };
+                }
+                for (host, window) in view.windows() {
+                    merged.hosts.entry(host).or_default().merge(window);
+                }
+                self.host.set_shared_data(&key, &merged.encode(), cas)
+            });
+            match written {
+                Ok(()) => return,
+                Err(HostError::CasMismatch) => {}
+                Err(error) => {
+                    self.error(
+                        ErrorCause::SharedDataWrite,
+                        format_args!("the window of cluster {cluster} is lost: {error}"),
+                    );
+                    return;
+                }
+            }
+        }
+        self.error(
+            ErrorCause::SharedDataContention,
+            format_args!("the window of cluster {cluster} is lost: other workers were faster {MAX_TRIES} times"),
+        );
+    }
+
+    /// Judges an interval, unless another worker was faster.
+    fn judge(&mut self, cluster: &str, interval: u64, now: Timestamp) {
+        let merged = match self.host.shared_data(&key(cluster)) {
+            Ok(None) => return,
+            Ok(Some((bytes, _))) => Merged::decode(&bytes),
+            Err(error) => {
+                self.error(
+                    ErrorCause::SharedDataRead,
+                    format_args!("no window of cluster {cluster}: {error}"),
+                );
+                return;
+            }
+        };
+        let merged = match merged {
+            Ok(merged) if merged.interval == interval => merged,
+            // Nobody counted anything in it.
+            Ok(_) => return,
+            Err(error) => {
+                self.error(
+                    ErrorCause::Record,
+                    format_args!("the window of cluster {cluster} counts as empty: {error}"),
+                );
+                return;
+            }
+        };
+        let Some(view) = self.fresh_view(cluster) else {
+            return;
+        };
+        let policy = Rc::clone(&view.policy);
+        let available: Vec<_> = merged
+            .hosts
+            .iter()
+            .filter(|(host, _)| view.host(**host).is_some_and(|host| host.is_available()))
+            .map(|(host, window)| (*host, window))
+            .collect();
+        let accusations = judge(&available, &policy.outlier_detection);
+        let mut charges = Vec::with_capacity(accusations.len());
+        for accusation in accusations {
+            let Some(host) = self
+                .clusters
+                .get(cluster)
+                .and_then(|view| view.host(accusation.host))
+                .copied()
+            else {
+                continue;
+            };
+            charges.push(Charge {
+                host: accusation.host,
+                detector: accusation.detector,
+                evidence: accusation.evidence,
+                ejections: self.ejections(cluster, &host, now),
+                cleared: accusation.like_its_peers.then_some(EjectionRefusal::LikeItsPeers),
+            });
+        }
+        if charges.is_empty() {
+            // Each worker finds that for itself, and nobody has to write.
+            return;
+        }
+        self.update(cluster, |table, policy, entropy| {
+            table.judge(interval, &charges, policy, now, entropy)
+        });
+    }
+}
