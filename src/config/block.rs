@@ -106,8 +106,20 @@ impl<'a> Block<'a> {
         self.own(name).or_else(|| self.inherited(name))
     }
 
+    /// The field `name`, which has to be in this very block. To be asked for after all others: it may only be
+    /// misspelt, and then the error is that of a name that nobody knows.
+    pub(super) fn require(&mut self, name: &'static str, expected: &str) -> Result<Field<'a>> {
+        self.known.push(name);
+        self.end()?;
+        match self.own(name) {
+            Some(field) if !field.is_null() => Ok(field),
+            Some(field) => Err(field.path().error("null", expected)),
+            None => Err(self.missing(name, expected)),
+        }
+    }
+
     /// The error of a field that should be here.
-    pub(super) fn missing(&self, name: &str, expected: &str) -> BoxedError {
+    fn missing(&self, name: &str, expected: &str) -> BoxedError {
         self.path.field(name).error("nothing", expected)
     }
 
@@ -167,9 +179,8 @@ impl<'a> Block<'a> {
         self.take(name).map(|field| field.duration(range)).transpose()
     }
 
-    /// Refuses fields that nobody asked for, and a second field of the same name. Where a field has to be there, this
-    /// comes before the error of one that is not: it may only be misspelt.
-    pub(super) fn end(&self) -> Result<()> {
+    /// Refuses fields that nobody asked for, and a second field of the same name.
+    fn end(&self) -> Result<()> {
         // Once a name repeats, this ends: so the inner loop runs over no more fields than there are known names.
         for (i, (written, value)) in self.own.iter().enumerate() {
             let Some(name) = self.known.iter().find(|name| self.spelling.is(name, written)) else {

@@ -70,10 +70,14 @@ impl<'a> Field<'a> {
     /// The error of a value that is not what is expected.
     pub(super) fn refuse(&self, expected: impl Into<String>) -> BoxedError {
         let mut expected = expected.into();
-        if *self.value == Json::Null && self.path.is_field() {
+        if self.is_null() && self.path.is_field() {
             expected.push_str(" (or no such field, for its default)");
         }
         self.path.error(show(self.value), expected)
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        *self.value == Json::Null
     }
 
     pub(super) fn boolean(&self) -> Result<bool> {

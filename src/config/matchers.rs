@@ -80,15 +80,13 @@ impl Matcher {
         item.block(|block| {
             let statuses = block.take("status");
             let header = block.take("header");
-            let outcome = block.take("outcome");
-            block.end()?;
-            let outcome = outcome.ok_or_else(|| block.missing("outcome", &one_of(outcomes(), "")))?;
+            let outcome = block.require("outcome", &one_of(outcomes(), ""))?;
             if statuses.is_none() && header.is_none() {
                 return Err(item.refuse("a status or a header to match, or both"));
             }
             Ok(Self {
                 statuses: match statuses {
-                    Some(field) => values::status_ranges(&field, "")?,
+                    Some(field) => values::status_ranges(&field, "or a list of both")?,
                     None => Vec::new(),
                 },
                 header: header.map(|field| HeaderMatcher::read(&field)).transpose()?,
@@ -102,12 +100,10 @@ impl HeaderMatcher {
     fn read(field: &Field<'_>) -> Result<Self> {
         const NAME: &str = "the name of a response header, such as \"x-app-error\"";
         field.block(|block| {
-            let name = block.take("name");
             let present = block.take("present");
             let exact = block.take("exact");
             let prefix = block.take("prefix");
-            block.end()?;
-            let name = name.ok_or_else(|| block.missing("name", NAME))?;
+            let name = block.require("name", NAME)?;
             let value = match (present, exact, prefix) {
                 (Some(present), None, None) => match present.boolean() {
                     Ok(true) => HeaderCondition::Present,
@@ -143,7 +139,7 @@ fn exact_value(field: &Field<'_>) -> Result<String> {
     values::text(
         field,
         |text| may_begin_a_value(text) && !text.ends_with(' '),
-        "the value of a header, without white space around it and control characters",
+        "the value of a header, without control characters and white space around it",
     )
 }
 
@@ -151,7 +147,7 @@ fn prefix_value(field: &Field<'_>) -> Result<String> {
     values::text(
         field,
         may_begin_a_value,
-        "the beginning of a header's value, without white space before it and control characters",
+        "the beginning of a header's value, without control characters and white space before it",
     )
 }
 

@@ -90,10 +90,8 @@ impl Admin {
     fn read(field: &Field<'_>) -> Result<Self> {
         const CLUSTER: &str = "the name of the cluster that leads to Envoy's admin interface";
         field.block(|block| {
-            let cluster = block.take("cluster");
             let interval = block.duration("interval", ADMIN_INTERVAL)?;
-            block.end()?;
-            let cluster = cluster.ok_or_else(|| block.missing("cluster", CLUSTER))?;
+            let cluster = block.require("cluster", CLUSTER)?;
             Ok(Self {
                 cluster: values::text(&cluster, |text| !text.is_empty(), CLUSTER)?,
                 interval: interval.unwrap_or(Duration::from_secs(5)),

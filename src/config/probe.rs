@@ -136,5 +136,5 @@ fn expected_statuses(field: &Field<'_>) -> Result<Vec<RangeInclusive<u16>>> {
     if field.as_text() == Some("any") {
         return Ok(Vec::new());
     }
-    values::status_ranges(field, ", or \"any\"")
+    values::status_ranges(field, "a list of both, or \"any\"")
 }

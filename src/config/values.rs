@@ -122,20 +122,22 @@ fn host(item: &Field<'_>) -> Result<HostAddr> {
     }
 }
 
-/// A status, a range of them, or a list of both: as ranges that are sorted and apart. `or_else` ends the sentence of
-/// what is expected.
+/// A status, a range of them, or a list of both: as ranges that are sorted and apart. `or_else` says what else may stand
+/// here.
 pub(super) fn status_ranges(field: &Field<'_>, or_else: &str) -> Result<Vec<RangeInclusive<u16>>> {
-    const EXPECTED: &str = "a status from 100 to 599, a range such as \"500-599\"";
     let mut ranges = Vec::new();
     if let Some(items) = field.as_items() {
         for item in items {
-            ranges.push(status_range(&item).ok_or_else(|| item.refuse(EXPECTED))?);
+            let range = status_range(&item);
+            ranges.push(range.ok_or_else(|| item.refuse("a status from 100 to 599 or a range such as \"500-599\""))?);
         }
     } else {
         ranges.extend(status_range(field));
     }
     if ranges.is_empty() {
-        return Err(field.refuse(format!("{EXPECTED}, a list of those{or_else}")));
+        return Err(field.refuse(format!(
+            "a status from 100 to 599, a range such as \"500-599\", {or_else}"
+        )));
     }
     ranges.sort_unstable_by_key(|range| *range.start());
     let mut apart: Vec<RangeInclusive<u16>> = Vec::new();

@@ -1,5 +1,11 @@
 //! Configurations that load, each with what it must come to.
 
+mod pasted;
+mod sections;
+
+pub use pasted::PASTED_CONFIGS;
+pub use sections::SECTION_CONFIGS;
+
 /// A configuration and a shorter one that means the same.
 #[derive(Clone, Copy, Debug)]
 pub struct GoodConfig {
@@ -11,7 +17,7 @@ pub struct GoodConfig {
     pub same_as: &'static str,
 }
 
-/// All of them.
+/// Those about a configuration as a whole, and about values and clusters in general.
 pub const GOOD_CONFIGS: &[GoodConfig] = &[
     GoodConfig {
         name: "no text",
@@ -30,7 +36,7 @@ pub const GOOD_CONFIGS: &[GoodConfig] = &[
     },
     GoodConfig {
         name: "empty sections",
-        json: r#"{"outlier_detection": {}, "retry": {}, "picking": {}, "clusters": {}}"#,
+        json: r#"{"outlier_detection": {"slow": {}}, "retry": {}, "picking": {}, "matchers": [], "clusters": {}, "routes": {}}"#,
         same_as: "{}",
     },
     GoodConfig {
@@ -90,13 +96,27 @@ pub const GOOD_CONFIGS: &[GoodConfig] = &[
                 "consecutive_5xx": 0, "consecutive_gateway_failure": 0, "consecutive_local_origin_failure": 0,
                 "enforcing_consecutive_5xx": 0, "enforcing_consecutive_gateway_failure": 0,
                 "enforcing_consecutive_local_origin_failure": 0, "interval": "1ms", "base_ejection_time": "1ms",
-                "max_ejection_time": "1ms", "max_ejection_time_jitter": "0s", "max_ejection_percent": 0
+                "max_ejection_time": "1ms", "max_ejection_time_jitter": "0s", "max_ejection_percent": 0,
+                "success_rate_stdev_factor": 0, "success_rate_minimum_hosts": 0, "success_rate_request_volume": 0,
+                "failure_percentage_threshold": 0, "failure_percentage_minimum_hosts": 0,
+                "failure_percentage_request_volume": 0, "enforcing_failure_percentage": 0,
+                "slow": {
+                    "factor": 1.1, "threshold": "1ms", "percentile": 1, "minimum_difference": "0s",
+                    "minimum_hosts": 2, "request_volume": 1, "enforcing": 0
+                }
             },
             "retry": {
                 "retry_on": [], "num_retries": 0, "timeout": "1ms", "retriable_status_codes": [],
                 "max_body_bytes": 0, "max_held_bytes": 0
             },
-            "picking": {"header": "x", "discovery_percent": 0, "max_hosts": 1, "forget_after": "1s"},
+            "picking": {
+                "header": "x", "discovery_percent": 0, "max_hosts": 1, "forget_after": "1s", "ramp_time": "0s",
+                "probation_timeout": "1ms", "panic_threshold": 0, "admin": {"cluster": "a", "interval": "1s"}
+            },
+            "probe": {
+                "path": "/", "method": "G", "host": "h", "expected_statuses": [100], "interval": "100ms",
+                "timeout": "1ms", "healthy_threshold": 1, "unhealthy_threshold": 1
+            },
             "clusters": {"c": {"hosts": []}}
         }"#,
         same_as: r#"{
@@ -104,10 +124,24 @@ pub const GOOD_CONFIGS: &[GoodConfig] = &[
                 "consecutive_5xx": 0, "consecutive_gateway_failure": 0, "consecutive_local_origin_failure": 0,
                 "enforcing_consecutive_5xx": 0, "enforcing_consecutive_gateway_failure": 0,
                 "enforcing_consecutive_local_origin_failure": 0, "interval": "0.001s", "base_ejection_time": "0.001s",
-                "max_ejection_time": "0.001s", "max_ejection_percent": 0
+                "max_ejection_time": "0.001s", "max_ejection_percent": 0,
+                "success_rate_stdev_factor": 0, "success_rate_minimum_hosts": 0, "success_rate_request_volume": 0,
+                "failure_percentage_threshold": 0, "failure_percentage_minimum_hosts": 0,
+                "failure_percentage_request_volume": 0,
+                "slow": {
+                    "factor": 1.1000001, "threshold": "0.001s", "percentile": 1, "minimum_difference": "0ms",
+                    "minimum_hosts": 2, "request_volume": 1, "enforcing": 0
+                }
             },
             "retry": {"retry_on": "", "num_retries": 0, "timeout": "0.001s", "max_held_bytes": 0},
-            "picking": {"header": "X", "discovery_percent": 0, "max_hosts": 1, "forget_after": "1000ms"},
+            "picking": {
+                "header": "X", "discovery_percent": 0, "max_hosts": 1, "forget_after": "1000ms", "ramp_time": "0ms",
+                "probation_timeout": "0.001s", "panic_threshold": 0, "admin": {"cluster": "a", "interval": "1000ms"}
+            },
+            "probe": {
+                "method": "G", "host": "h", "expected_statuses": "100-100", "interval": "0.1s", "timeout": "0.001s",
+                "healthy_threshold": 1, "unhealthy_threshold": 1
+            },
             "clusters": {"c": {}}
         }"#,
     },
@@ -118,26 +152,54 @@ pub const GOOD_CONFIGS: &[GoodConfig] = &[
                 "consecutive_5xx": 4294967295, "consecutive_gateway_failure": 4294967295,
                 "consecutive_local_origin_failure": 4294967295, "enforcing_consecutive_gateway_failure": 100,
                 "interval": "24h", "base_ejection_time": "24h", "max_ejection_time": "24h",
-                "max_ejection_time_jitter": "24h", "max_ejection_percent": 100
+                "max_ejection_time_jitter": "24h", "max_ejection_percent": 100,
+                "success_rate_stdev_factor": 4294967295, "success_rate_minimum_hosts": 4294967295,
+                "success_rate_request_volume": 4294967295, "failure_percentage_threshold": 100,
+                "failure_percentage_minimum_hosts": 4294967295, "failure_percentage_request_volume": 4294967295,
+                "slow": {
+                    "factor": 1000, "threshold": "1h", "percentile": 99, "minimum_difference": "1h",
+                    "minimum_hosts": 4294967295, "request_volume": 4294967295
+                }
             },
             "retry": {
                 "retry_on": ["retriable-status-codes"], "retriable_status_codes": [100, 599], "num_retries": 10,
                 "timeout": "1h", "max_body_bytes": 16777216, "max_held_bytes": 268435456
             },
-            "picking": {"discovery_percent": 100, "max_hosts": 10000, "forget_after": "168h"}
+            "picking": {
+                "discovery_percent": 100, "max_hosts": 10000, "forget_after": "168h", "ramp_time": "1h",
+                "probation_timeout": "1h", "panic_threshold": 100, "admin": {"cluster": "a", "interval": "1h"}
+            },
+            "probe": {
+                "expected_statuses": [599], "interval": "1h", "timeout": "1m", "healthy_threshold": 1000,
+                "unhealthy_threshold": 1000
+            }
         }"#,
         same_as: r#"{
             "outlier_detection": {
                 "consecutive_5xx": 4294967295.0, "consecutive_gateway_failure": 4294967295.0,
                 "consecutive_local_origin_failure": 4294967295.0, "enforcing_consecutive_gateway_failure": 100.0,
                 "interval": "1440m", "base_ejection_time": "1440m", "max_ejection_time_jitter": "86400s",
-                "max_ejection_percent": 100.0
+                "max_ejection_percent": 100.0,
+                "success_rate_stdev_factor": 4294967295.0, "success_rate_minimum_hosts": 4294967295.0,
+                "success_rate_request_volume": 4294967295.0, "failure_percentage_threshold": 100.0,
+                "failure_percentage_minimum_hosts": 4294967295.0, "failure_percentage_request_volume": 4294967295.0,
+                "slow": {
+                    "factor": 1e3, "threshold": "60m", "percentile": 99.0, "minimum_difference": "3600s",
+                    "minimum_hosts": 4294967295.0, "request_volume": 4294967295.0
+                }
             },
             "retry": {
                 "retry_on": "retriable-status-codes", "retriable_status_codes": [599, 100], "num_retries": 10.0,
                 "timeout": "60m", "max_body_bytes": 16777216.0, "max_held_bytes": 268435456.0
             },
-            "picking": {"discovery_percent": 100.0, "max_hosts": 1e4, "forget_after": "604800s"}
+            "picking": {
+                "discovery_percent": 100.0, "max_hosts": 1e4, "forget_after": "604800s", "ramp_time": "60m",
+                "probation_timeout": "60m", "panic_threshold": 100.0, "admin": {"cluster": "a", "interval": "60m"}
+            },
+            "probe": {
+                "expected_statuses": 599.0, "interval": "60m", "timeout": "60s", "healthy_threshold": 1e3,
+                "unhealthy_threshold": 1e3
+            }
         }"#,
     },
     GoodConfig {
@@ -201,11 +263,31 @@ const EVERY_DEFAULT: &str = r#"{
         "enforcing_consecutive_5xx": 100,
         "enforcing_consecutive_gateway_failure": 0,
         "enforcing_consecutive_local_origin_failure": 100,
+        "success_rate_stdev_factor": 1900,
+        "success_rate_minimum_hosts": 5,
+        "success_rate_request_volume": 100,
+        "enforcing_success_rate": 100,
+        "enforcing_local_origin_success_rate": 100,
+        "failure_percentage_threshold": 85,
+        "failure_percentage_minimum_hosts": 5,
+        "failure_percentage_request_volume": 50,
+        "enforcing_failure_percentage": 0,
+        "enforcing_failure_percentage_local_origin": 0,
+        "slow": {
+            "factor": 5,
+            "percentile": 50,
+            "minimum_difference": "50ms",
+            "minimum_hosts": 3,
+            "request_volume": 20,
+            "enforcing": 100
+        },
         "interval": "10s",
         "base_ejection_time": "30s",
         "max_ejection_time": "300s",
         "max_ejection_time_jitter": "0s",
-        "max_ejection_percent": 50
+        "max_ejection_percent": 50,
+        "always_eject_one_host": true,
+        "successful_active_health_check_uneject_host": true
     },
     "retry": {
         "retry_on": ["gateway-error", "connect-failure", "refused-stream", "reset"],
@@ -219,7 +301,12 @@ const EVERY_DEFAULT: &str = r#"{
         "header": "x-sidestep-host",
         "discovery_percent": 1,
         "max_hosts": 1024,
-        "forget_after": "10m"
+        "forget_after": "10m",
+        "ramp_time": "10s",
+        "probation_timeout": "1s",
+        "panic_threshold": 50
     },
-    "clusters": {}
+    "matchers": [],
+    "clusters": {},
+    "routes": {}
 }"#;

@@ -68,12 +68,12 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
     bad(
         "an unknown section",
         r#"{"retries": {"num_retries": 1}}"#,
-        r#"retries: found unknown field "retries"; expected one of outlier_detection, retry, picking, clusters"#,
+        r#"retries: found unknown field "retries"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
     ),
     bad(
         "hosts at the top",
         r#"{"hosts": ["10.0.0.1:80"]}"#,
-        r#"hosts: found unknown field "hosts"; expected one of outlier_detection, retry, picking, clusters"#,
+        r#"hosts: found unknown field "hosts"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
     ),
     bad(
         "an unknown field",
@@ -81,19 +81,14 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
         r#"retry.num_retires: found unknown field "num_retires"; expected one of retry_on, num_retries, retriable_status_codes, timeout, max_body_bytes, max_held_bytes (did you mean num_retries?)"#,
     ),
     bad(
-        "a field in camel case",
-        r#"{"outlier_detection": {"baseEjectionTime": "1s"}}"#,
-        r#"outlier_detection.baseEjectionTime: found unknown field "baseEjectionTime"; expected one of base_ejection_time, max_ejection_time, consecutive_5xx, consecutive_gateway_failure, consecutive_local_origin_failure, split_external_local_origin_errors, enforcing_consecutive_5xx, enforcing_consecutive_gateway_failure, enforcing_consecutive_local_origin_failure, interval, max_ejection_time_jitter, max_ejection_percent (did you mean base_ejection_time?)"#,
-    ),
-    bad(
         "a field that Envoy has and sidestep has not",
-        r#"{"picking": {"panic_threshold": 50}}"#,
-        r#"picking.panic_threshold: found unknown field "panic_threshold"; expected one of discovery_percent, max_hosts, forget_after, header"#,
+        r#"{"picking": {"healthy_panic_threshold": {"value": 50}}}"#,
+        r#"picking.healthy_panic_threshold: found unknown field "healthy_panic_threshold"; expected one of discovery_percent, max_hosts, forget_after, ramp_time, probation_timeout, panic_threshold, header, admin"#,
     ),
     bad(
         "a name with a line break in it",
         r#"{"a\nb": 1}"#,
-        r#""a\nb": found unknown field "a\nb"; expected one of outlier_detection, retry, picking, clusters"#,
+        r#""a\nb": found unknown field "a\nb"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
     ),
     bad(
         "a section that is a list",
@@ -108,7 +103,7 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
     bad(
         "a section nearly right",
         r#"{"outlier-detections": {}}"#,
-        r#"outlier-detections: found unknown field "outlier-detections"; expected one of outlier_detection, retry, picking, clusters (did you mean outlier_detection?)"#,
+        r#"outlier-detections: found unknown field "outlier-detections"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes (did you mean outlier_detection?)"#,
     ),
     bad(
         "the same field twice",

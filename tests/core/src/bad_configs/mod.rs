@@ -2,7 +2,11 @@
 
 mod clusters;
 mod document;
+mod matchers;
+mod probe;
+mod protobuf;
 mod retry_on;
+mod slow;
 mod values;
 
 /// A configuration that is refused.
@@ -24,6 +28,10 @@ const TABLES: &[&[BadConfig]] = &[
     values::VALUES,
     retry_on::RETRY_ON,
     clusters::CLUSTERS,
+    protobuf::PROTOBUF,
+    slow::SLOW_AND_PICKING,
+    probe::PROBE,
+    matchers::MATCHERS,
 ];
 
 const fn bad(name: &'static str, json: &'static str, error: &'static str) -> BadConfig {

@@ -40,9 +40,9 @@ pub(super) const VALUES: &[BadConfig] = &[
         "outlier_detection.consecutive_gateway_failure: found true; expected an integer from 0 to 4294967295",
     ),
     bad(
-        "local-origin failures as an object",
-        r#"{"outlier_detection": {"consecutive_local_origin_failure": {"value": 5}}}"#,
-        r#"outlier_detection.consecutive_local_origin_failure: found {"value":5}; expected an integer from 0 to 4294967295"#,
+        "local-origin failures as a list",
+        r#"{"outlier_detection": {"consecutive_local_origin_failure": [5]}}"#,
+        "outlier_detection.consecutive_local_origin_failure: found [5]; expected an integer from 0 to 4294967295",
     ),
     bad(
         "a bool as a number",
