@@ -14,7 +14,8 @@ pub struct Accusation {
     pub detector: Detector,
     /// Why.
     pub evidence: Evidence,
-    /// The detector's formula accuses the host, but it does no worse than its peers, chance aside: it must stay.
+    /// The detector's formula accuses the host, but it does no worse than its peers, chance aside, or most of them reach
+    /// the same bound: it must stay.
     pub like_its_peers: bool,
 }
 

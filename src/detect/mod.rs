@@ -3,24 +3,22 @@
 //!
 //! A detector only accuses. Whether the host is ejected is decided by [`health`](crate::health), which knows the
 //! cluster's other hosts. [`Streaks`] accuses at once; what looks at whole intervals (success rate, failure percentage,
-//! slowness) collects in [`Window`]s, and [`judge`] accuses.
+//! slowness) collects in [`Window`]s, and [`judge()`] accuses.
 
 mod classify;
 mod consecutive;
 mod evidence;
 mod judge;
-mod matchers;
 mod peers;
 mod rates;
 mod sketch;
 mod slow;
 mod window;
 
-pub use classify::{Answer, ResponseFlags, classify, classify_grpc};
+pub use classify::{Answer, ResponseFlags, classify};
 pub use consecutive::{Streaks, Verdicts};
 pub use evidence::{Evidence, Hundredths};
 pub use judge::{Accusation, judge};
-pub use matchers::matched;
 pub use sketch::Sketch;
 pub use window::{Tally, Window, WindowError};
 

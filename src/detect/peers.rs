@@ -1,7 +1,7 @@
 //! Whether a host really does worse than its peers, or only looks so by chance.
 //!
-//! Success rate and failure percentage are Envoy's formulas, and have two weaknesses that their users know. Among twenty
-//! equal hosts some rate is always 1.9 standard deviations below the mean, so where all is well Envoy goes on ejecting
+//! Success rate and failure percentage are Envoy's formulas, and have two weaknesses. Among twenty equal hosts with some
+//! errors at random one is mostly 1.9 standard deviations below the mean, so where all is well Envoy goes on ejecting
 //! hosts by chance. And where all fail alike, all are over a fixed bound: each ejection then moves the load to hosts that
 //! are no better. So a host that a formula accuses must also do significantly worse than its peers.
 //!
