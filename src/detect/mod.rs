@@ -9,16 +9,18 @@ mod classify;
 mod consecutive;
 mod evidence;
 mod judge;
+mod matchers;
 mod peers;
 mod rates;
 mod sketch;
 mod slow;
 mod window;
 
-pub use classify::{Answer, ResponseFlags, classify};
+pub use classify::{Answer, ResponseFlags, classify, classify_grpc};
 pub use consecutive::{Streaks, Verdicts};
 pub use evidence::{Evidence, Hundredths};
 pub use judge::{Accusation, judge};
+pub use matchers::matched;
 pub use sketch::Sketch;
 pub use window::{Tally, Window, WindowError};
 
