@@ -10,11 +10,11 @@
 //! | [`model`] | the words: time, hosts, outcomes, shares, randomness as a value |
 //! | [`http`] | header blocks, and what a request says about itself |
 //! | [`config`] | what people write, validated |
+//! | [`discover`] | the hosts that Envoy's admin interface lists |
 //! | [`detect`] | what was seen of an attempt -> outcome -> a detector's verdict |
 //! | [`health`] | a host's life, a cluster's table, limits, the record as bytes |
 //! | [`pick`] | who takes the next attempt |
 //! | [`probe`] | who asks hosts for signs of life, when, and what the answers add up to |
-//! | [`discover`] | the hosts that Envoy's admin interface lists |
 //! | [`retry`] | whether a failed request is repeated, and how its answer is delivered |
 //! | [`metrics`] | every metric's name |
 //! | [`host`] | what is asked of the proxy, as one trait |

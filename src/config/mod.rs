@@ -109,6 +109,11 @@ impl Config {
             .map(Rc::as_ref)
     }
 
+    /// The clusters that have a block of their own.
+    pub fn cluster_names(&self) -> impl Iterator<Item = &str> {
+        self.clusters.keys().map(String::as_str)
+    }
+
     /// How often a worker has to look whether something is to be done: every second, or a quarter of the shortest
     /// interval that is configured if that is shorter, but at most ten times a second.
     pub fn tick(&self) -> Duration {

@@ -2,21 +2,16 @@
 
 use super::table::{Change, ClusterTable, Event};
 use crate::config::ClusterPolicy;
+use crate::discover::{ListedHost, Standing};
 use crate::model::{HostAddr, Timestamp};
 
-/// A host as Envoy lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListedHost {
-    /// The host.
-    pub addr: HostAddr,
-    /// Whether Envoy itself would send traffic to it.
-    pub fit: bool,
-}
-
 impl ClusterTable {
-    /// Takes over what Envoy lists: hosts that are listed are known, the others are in the cluster no more.
+    /// Takes over what Envoy lists, sorted by address: hosts that are listed are known, the others are in the cluster no
+    /// more. Spare hosts are as good as others if there are no others.
     pub fn list(&mut self, listed: &[ListedHost], policy: &ClusterPolicy, now: Timestamp) -> Change {
         let mut change = Change::default();
+        let best = listed.iter().map(|entry| entry.standing).max();
+        let needed = best.unwrap_or(Standing::Fit).max(Standing::Spare);
         for entry in listed {
             if self.position(entry.addr).is_none() {
                 if self.hosts().len() >= policy.picking.max_hosts {
@@ -27,24 +22,19 @@ impl ClusterTable {
                 change.changed = true;
             }
             if let Some(host) = self.host_mut(entry.addr) {
-                // Being listed is being seen; written down now and then is enough.
-                let stale = now.since(host.seen) >= policy.picking.forget_after / 4;
-                change.changed |= stale || host.gone || host.unfit == entry.fit;
-                if stale {
+                let before = *host;
+                // Being listed is being seen. It is written down now and then.
+                if now.since(host.seen) >= policy.picking.forget_after / 4 {
                     host.seen = now;
                 }
                 host.gone = false;
-                host.unfit = !entry.fit;
+                host.unfit = entry.standing < needed;
+                change.changed |= *host != before;
             }
         }
-        // Both lists may be long: no search of one for each entry of the other.
-        let listed: std::collections::HashSet<HostAddr> = listed.iter().map(|entry| entry.addr).collect();
-        let missing: Vec<HostAddr> = self
-            .hosts()
-            .iter()
-            .map(|host| host.addr)
-            .filter(|addr| !listed.contains(addr))
-            .collect();
+        let is_listed = |addr: &HostAddr| listed.binary_search_by_key(addr, |entry| entry.addr).is_ok();
+        let addrs = self.hosts().iter().map(|host| host.addr);
+        let missing: Vec<HostAddr> = addrs.filter(|addr| !is_listed(addr)).collect();
         missing
             .into_iter()
             .fold(change, |change, addr| change.and(self.remove(addr, policy)))

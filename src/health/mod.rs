@@ -22,7 +22,6 @@ pub use control::{Control, ControlAction, MAX_REASON};
 pub use eject::Charge;
 pub use host::{Ejection, HostHealth, HostState, MAX_OVERLOAD, Probation};
 pub use limits::EjectionRefusal;
-pub use listing::ListedHost;
 pub use record::{FORMAT, RecordError};
 pub(crate) use record::{Input, put_addr, take_addr};
 pub use recovery::Trial;

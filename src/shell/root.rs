@@ -3,7 +3,7 @@
 use super::envoy::Envoy;
 use super::http::Http;
 use crate::config::Config;
-use crate::host::Host;
+use crate::host::{CalloutToken, Host};
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -27,6 +27,14 @@ impl Root {
         }
     }
 
+    fn with_worker(&self, act: impl FnOnce(&mut Worker<Envoy>)) {
+        if let Ok(mut worker) = self.worker.try_borrow_mut()
+            && let Some(worker) = worker.as_mut()
+        {
+            act(worker);
+        }
+    }
+
     /// Reads the configuration and starts the worker. An error is logged in one line, and Envoy refuses the plugin.
     fn configure(&self) -> Result<(), String> {
         let bytes = Envoy
@@ -39,7 +47,11 @@ impl Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token_id: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        self.with_worker(|worker| worker.on_callout_response(CalloutToken(token_id), num_headers, body_size));
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _plugin_configuration_size: usize) -> bool {
@@ -53,11 +65,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Ok(mut worker) = self.worker.try_borrow_mut()
-            && let Some(worker) = worker.as_mut()
-        {
-            worker.on_tick();
-        }
+        self.with_worker(Worker::on_tick);
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {

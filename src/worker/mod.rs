@@ -4,6 +4,7 @@
 //! Each Envoy worker thread runs its own VM with one `Worker`. What must be one for all of them lives in shared
 //! data, under the keys that `worker::shared` lists.
 
+mod elected;
 mod record;
 mod report;
 mod shared;
@@ -58,6 +59,8 @@ pub struct Worker<H> {
     retries: bool,
     clock: Timestamp,
     number: u64,
+    tick: Duration,
+    elected: elected::Elected,
     upkeep: tick::Upkeep,
 }
 
@@ -70,7 +73,6 @@ impl<H: Host> Worker<H> {
         let mut worker = Self {
             report: Report::start(&host),
             held: HeldBytes::up_to(config.max_held_bytes),
-            config,
             max_body_bytes,
             retries,
             entropy: Entropy::seeded(salt),
@@ -78,6 +80,9 @@ impl<H: Host> Worker<H> {
             revisions: shared::Revisions::default(),
             clock: Timestamp::ZERO,
             number: 0,
+            tick: config.tick(),
+            config,
+            elected: elected::Elected::default(),
             upkeep: tick::Upkeep::default(),
             host,
         };
@@ -85,7 +90,7 @@ impl<H: Host> Worker<H> {
         worker.start_revisions();
         worker.number = worker.draw_number();
         worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ worker.number.rotate_left(16) ^ salt);
-        if let Err(error) = worker.host.set_tick_period(worker.config.tick()) {
+        if let Err(error) = worker.host.set_tick_period(worker.tick) {
             worker.error(ErrorCause::Metric, format_args!("no tick, so no metrics: {error}"));
         }
         worker

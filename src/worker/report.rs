@@ -72,6 +72,13 @@ impl Report {
         }
     }
 
+    /// Adds so many to a counter.
+    pub fn add(&mut self, metric: Metric, count: usize) {
+        if let Some(counter) = self.counters.get_mut(metric as usize) {
+            counter.pending = counter.pending.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+    }
+
     /// Hands the counters over. What Envoy does not take is tried again.
     pub fn flush(&mut self, host: &impl Host) {
         let mut failed = 0;

@@ -48,6 +48,7 @@ impl<H: Host> Worker<H> {
             self.keep_up(cluster, now);
             self.keep_windows(cluster, now);
         }
+        self.serve_if_elected(now);
         self.set_gauges(now);
         self.report.flush(&self.host);
     }

@@ -71,7 +71,7 @@ fn since_boundary(now: Timestamp, interval: Duration) -> Duration {
 impl<H: Host> Worker<H> {
     /// Hands over a cluster's window if its interval is over, and judges what all have handed over once it is time.
     pub(super) fn keep_windows(&mut self, cluster: &str, now: Timestamp) {
-        let tick = self.config.tick();
+        let tick = self.tick;
         let Some(view) = self.clusters.get_mut(cluster) else {
             return;
         };

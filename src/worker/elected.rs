@@ -1,0 +1,334 @@
+//! What one worker does for all: active probes, and reading the hosts that Envoy lists.
+//!
+//! Which one it is says a lease in shared data, `sidestep/2/elected`. If its VM dies, another takes over when the lease
+//! ends. Requests are sent at the tick; their answers come to the plugin, not to a stream.
+
+use super::Worker;
+use super::view::PinSupport;
+use crate::config::Probe;
+use crate::detect::{Detector, Evidence};
+use crate::discover;
+use crate::health::Charge;
+use crate::host::{Callout, CalloutToken, Cas, Host, HostError};
+use crate::metrics::{ErrorCause, Metric};
+use crate::model::{HostAddr, Timestamp};
+use crate::probe::{self, Finding, Lease, LeaseStep, ProbeAnswer, Prober, Target};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+const LEASE_KEY: &str = "sidestep/2/elected";
+
+/// The most probes of this worker that are out at once.
+const MAX_PROBES: usize = 64;
+
+/// How long the admin interface may take.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a worker knows as the elected one.
+#[derive(Debug, Default)]
+pub(super) struct Elected {
+    /// Whether it was elected at its last tick.
+    holds: bool,
+    probers: HashMap<Rc<str>, Prober>,
+    /// What is out, by the callout's token.
+    sent: HashMap<u32, Sent>,
+    /// When the admin interface was last asked; `None` if not since the election.
+    asked_admin: Option<Timestamp>,
+}
+
+/// A callout that is out.
+#[derive(Debug)]
+enum Sent {
+    Probe { cluster: Rc<str>, host: HostAddr },
+    Admin,
+}
+
+impl<H: Host> Worker<H> {
+    /// The part of the tick that only one worker does.
+    pub(super) fn serve_if_elected(&mut self, now: Timestamp) {
+        let Some(term) = self.term() else {
+            return;
+        };
+        let holds = self.hold_lease(term, now);
+        if !holds {
+            if self.elected.holds {
+                // Whoever is elected again starts anew; answers that are still to come find nobody.
+                self.elected = Elected::default();
+            }
+            return;
+        }
+        if !self.elected.holds {
+            self.elected.holds = true;
+            for name in self.config.cluster_names().map(str::to_owned).collect::<Vec<_>>() {
+                let _ = self.fresh_view(&name);
+            }
+        }
+        self.ask_admin(now);
+        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        for cluster in &clusters {
+            self.probe_cluster(cluster, now);
+        }
+    }
+
+    /// How long an election holds: so long that another worker takes over within two intervals. `None` if there is
+    /// nothing to be elected for.
+    fn term(&self) -> Option<Duration> {
+        let probes = self.config.policies().filter_map(|policy| policy.probe.as_ref());
+        let admin = self.config.admin.as_ref().map(|admin| admin.interval);
+        let shortest = probes.map(|probe| probe.interval).chain(admin).min()?;
+        Some(shortest.max(self.tick * 2))
+    }
+
+    /// Takes or keeps the lease, if it is to be had.
+    fn hold_lease(&mut self, term: Duration, now: Timestamp) -> bool {
+        let held = self.host.shared_data(LEASE_KEY).and_then(|found| {
+            let (lease, cas) = found.map_or((None, Cas::ABSENT), |(bytes, cas)| (Lease::decode(&bytes), cas));
+            match Lease::step(lease, self.number, now, term) {
+                LeaseStep::NotMine => Ok(false),
+                LeaseStep::Mine => Ok(true),
+                LeaseStep::Claim(lease) => {
+                    self.host.set_shared_data(LEASE_KEY, &lease.encode(), cas)?;
+                    Ok(true)
+                }
+            }
+        });
+        match held {
+            Ok(held) => held,
+            Err(HostError::CasMismatch) => false,
+            Err(error) => {
+                self.error(ErrorCause::SharedDataWrite, format_args!("no election: {error}"));
+                false
+            }
+        }
+    }
+
+    fn probe_cluster(&mut self, cluster: &Rc<str>, now: Timestamp) {
+        let Some(view) = self.fresh_view(cluster) else {
+            return;
+        };
+        let policy = Rc::clone(&view.policy);
+        let Some(probe) = &policy.probe else {
+            return;
+        };
+        if matches!(view.pin_support.at(now), PinSupport::Ignored(_)) {
+            // A probe would say something of a host that nobody knows.
+            self.error(
+                ErrorCause::Probe,
+                format_args!("cluster {cluster} ignores pins, so its hosts can't be probed"),
+            );
+            return;
+        }
+        let targets: Vec<Target> = view
+            .table()
+            .hosts()
+            .iter()
+            .filter(|host| !host.gone)
+            .map(|host| Target {
+                host: host.addr,
+                out: host.is_out(),
+            })
+            .collect();
+        let room = MAX_PROBES.saturating_sub(self.elected.sent.len());
+        let prober = self.elected.probers.entry(Rc::clone(cluster)).or_default();
+        let round = prober.round(&targets, probe, now, &mut self.entropy, room);
+        for (host, finding) in round.lost {
+            self.probed(cluster, host, probe, false, finding, now);
+        }
+        for host in round.send {
+            self.send_probe(cluster, host, probe);
+        }
+    }
+
+    fn send_probe(&mut self, cluster: &Rc<str>, host: HostAddr, probe: &Probe) {
+        let pin = host.to_string();
+        let mut headers = probe::request(probe, cluster);
+        headers.push((self.override_header(), &pin));
+        let callout = Callout {
+            cluster,
+            headers,
+            body: &[],
+            trailers: Vec::new(),
+            timeout: probe.timeout,
+        };
+        match self.host.dispatch(callout) {
+            Ok(token) => {
+                self.count(Metric::ProbesSent);
+                let cluster = Rc::clone(cluster);
+                self.elected.sent.insert(token.0, Sent::Probe { cluster, host });
+            }
+            Err(error) => {
+                if let Some(prober) = self.elected.probers.get_mut(cluster) {
+                    prober.unsent(host);
+                }
+                self.error(
+                    ErrorCause::Probe,
+                    format_args!("probe of host {host} of cluster {cluster} not sent: {error}"),
+                );
+            }
+        }
+    }
+
+    /// The answer to a request of the plugin itself has come.
+    pub fn on_callout_response(&mut self, token: CalloutToken, num_headers: usize, body_size: usize) {
+        let now = self.now();
+        match self.elected.sent.remove(&token.0) {
+            Some(Sent::Probe { cluster, host }) => {
+                let policy = self.policy(&cluster);
+                let Some(probe) = &policy.probe else {
+                    return;
+                };
+                let passed = probe::passes(probe, self.probe_answer(num_headers));
+                let prober = self.elected.probers.get_mut(&cluster);
+                let finding = prober.and_then(|prober| prober.answered(host, passed, probe));
+                self.probed(&cluster, host, probe, passed, finding, now);
+            }
+            Some(Sent::Admin) => self.admin_answered(num_headers, body_size, now),
+            // This worker was not the elected one for a while.
+            None => {}
+        }
+    }
+
+    /// `None` if there is no answer.
+    fn probe_answer(&mut self, num_headers: usize) -> Option<ProbeAnswer> {
+        if num_headers == 0 {
+            return None;
+        }
+        match self.host.callout_headers() {
+            Ok(headers) => {
+                let status = std::str::from_utf8(headers.get(b":status")?).ok()?.parse().ok()?;
+                // Envoy's router adds this to each answer that a host gave, and to none of its own.
+                let by_router = headers.get(b"x-envoy-upstream-service-time").is_some();
+                Some(ProbeAnswer {
+                    status,
+                    by_host: by_router || !matches!(status, 503 | 504),
+                })
+            }
+            Err(error) => {
+                self.error(
+                    ErrorCause::CalloutAnswer,
+                    format_args!("a probe's answer is lost: {error}"),
+                );
+                None
+            }
+        }
+    }
+
+    /// What a probe says about its host.
+    fn probed(
+        &mut self,
+        cluster: &str,
+        host: HostAddr,
+        probe: &Probe,
+        passed: bool,
+        finding: Option<Finding>,
+        now: Timestamp,
+    ) {
+        self.count(if passed {
+            Metric::ProbesPassed
+        } else {
+            Metric::ProbesFailed
+        });
+        self.sync();
+        let Some(health) = self.fresh_view(cluster).and_then(|view| view.host(host)).copied() else {
+            return;
+        };
+        if !passed && health.is_out() {
+            // The next probe of a host that is back is answered by then.
+            let until = now.after(probe.interval + probe.timeout + self.tick);
+            self.update(cluster, |table, policy, _| table.probe_failed(host, policy, until, now));
+        }
+        match finding {
+            Some(Finding::Healthy) if health.is_out() => {
+                self.update(cluster, |table, policy, _| table.probes_passed(host, policy, now));
+            }
+            Some(Finding::Unhealthy { failures }) if probe.all && !health.is_out() => {
+                let charge = Charge {
+                    host,
+                    detector: Detector::Probe,
+                    evidence: Evidence::Probes { count: failures },
+                    ejections: self.ejections(cluster, &health, now),
+                    cleared: None,
+                };
+                self.update(cluster, |table, policy, entropy| {
+                    table.accuse(&charge, policy, now, entropy)
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the admin interface for the hosts of all clusters that are known here, if it is time.
+    fn ask_admin(&mut self, now: Timestamp) {
+        let Some(admin) = self.config.admin.clone() else {
+            return;
+        };
+        let asked = self.elected.asked_admin.map(|asked| asked.min(now));
+        if asked.is_some_and(|asked| now.since(asked) < admin.interval) {
+            return;
+        }
+        self.elected.asked_admin = Some(now);
+        let path = discover::path(self.clusters.keys().map(|name| &**name));
+        let callout = Callout {
+            cluster: &admin.cluster,
+            headers: vec![
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", &admin.cluster),
+                (":path", &path),
+            ],
+            body: &[],
+            trailers: Vec::new(),
+            timeout: ADMIN_TIMEOUT,
+        };
+        match self.host.dispatch(callout) {
+            Ok(token) => {
+                self.elected.sent.insert(token.0, Sent::Admin);
+            }
+            Err(error) => self.error(
+                ErrorCause::Admin,
+                format_args!("cluster {} not asked for hosts: {error}", admin.cluster),
+            ),
+        }
+    }
+
+    fn admin_answered(&mut self, num_headers: usize, body_size: usize, now: Timestamp) {
+        let listing = match self.read_listing(num_headers, body_size) {
+            Ok(listing) => listing,
+            Err(why) => {
+                self.error(ErrorCause::Admin, format_args!("no list of hosts: {why}"));
+                return;
+            }
+        };
+        self.count(Metric::AdminReads);
+        let left_out: usize = listing.clusters.iter().map(|cluster| cluster.left_out).sum();
+        self.report
+            .add(Metric::AdminSkipped, listing.skipped.saturating_add(left_out));
+        self.sync();
+        for listed in &listing.clusters {
+            if self.fresh_view(&listed.name).is_some() {
+                self.update(&listed.name, |table, policy, _| table.list(&listed.hosts, policy, now));
+            }
+        }
+    }
+
+    fn read_listing(&mut self, num_headers: usize, body_size: usize) -> Result<discover::Listing, String> {
+        if num_headers == 0 {
+            return Err("no answer".to_owned());
+        }
+        let headers = self.host.callout_headers().map_err(|error| error.to_string())?;
+        let status = headers.get(b":status").unwrap_or_default();
+        if status != b"200" {
+            return Err(format!("status {}", String::from_utf8_lossy(status)));
+        }
+        if body_size > discover::MAX_BODY {
+            return Err(format!("{body_size} bytes are too many"));
+        }
+        let body = self.host.callout_body(body_size).map_err(|error| error.to_string())?;
+        let most_hosts = |name: &str| {
+            let view = self.clusters.get(name)?;
+            Some(view.policy.picking.max_hosts)
+        };
+        discover::hosts(&body, most_hosts).map_err(|error| error.to_string())
+    }
+}
