@@ -33,6 +33,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
                       (--test-trap: the one that tests can crash, to target/test-trap/)
   envoy               find Envoy ${ENVOY_VERSION%.*}, or fetch it, and print its path
   demo [ARGUMENT...]  break a server before your eyes, with the filter and without; under a minute
+  experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
   lint                check format, warnings, docs, licences and scripts
   clean [--tools]     remove what was built (--tools: what was downloaded too)
@@ -317,7 +318,7 @@ prepare_envoy() {
 
 test_envoy() {
   prepare_envoy
-  test_natively 'the filter in a real Envoy' -p sidestep-support -p sidestep-envoy -p sidestep-demo
+  test_natively 'the filter in a real Envoy' -p sidestep-support -p sidestep-envoy -p sidestep-demo -p sidestep-experiment
 }
 
 test_container() {
@@ -389,6 +390,14 @@ command_demo() {
   exec cargo run --quiet -p sidestep-demo "${locked[@]}" -- "$@"
 }
 
+command_experiment() {
+  ENVOY_BIN=$(find_envoy)
+  export ENVOY_BIN SIDESTEP_WASM=$module
+  build_module "$module"
+  say 'building the experiment'
+  exec cargo run --quiet -p sidestep-experiment "${locked[@]}" -- --output "$target_dir/experiment" "$@"
+}
+
 command_test() {
   local part
   for part in "$@"; do
@@ -415,11 +424,11 @@ main() {
   case ${1:-} in
     '') usage >&2 && exit 2 ;;
     -h | --help | help) usage && return ;;
-    wasm | envoy | demo | test | lint | clean) ;;
+    wasm | envoy | demo | experiment | test | lint | clean) ;;
     *) die "unknown command $1; \`./build.sh --help\` lists them" ;;
   esac
-  # The demo has a help of its own.
-  if [[ $1 != demo && ${2:-} =~ ^(-h|--help)$ ]]; then
+  # The demo and the experiment have a help of their own.
+  if [[ $1 != demo && $1 != experiment && ${2:-} =~ ^(-h|--help)$ ]]; then
     usage
   else
     "command_$1" "${@:2}"

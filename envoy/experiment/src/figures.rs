@@ -1,0 +1,351 @@
+//! What a cell comes to, in figures. All of them are from the first fault on, and measured from outside of Envoy: at the
+//! users and at the hosts. So they mean the same for every configuration.
+
+use crate::cell::Observed;
+use crate::plan::Plan;
+use crate::quantile::{median, quantile};
+use crate::shares::{Stretch, count};
+use crate::traffic::Sent;
+use std::time::Duration;
+
+/// A host is out from the first moment on after which it got less than this share of its fair share in [`OUT_WINDOW`].
+const OUT_SHARE: f64 = 0.1;
+/// The plan's seconds.
+const OUT_WINDOW: f64 = 1.0;
+/// A host is back from the first moment on after which it got this share of its fair share in [`BACK_WINDOW`].
+const BACK_SHARE: f64 = 0.8;
+/// The plan's seconds.
+const BACK_WINDOW: f64 = 2.0;
+
+/// When something came to pass.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Moment {
+    /// It is no question in this scenario.
+    NoQuestion,
+    /// So many seconds after its cause.
+    After(f64),
+    /// Not before the end of the cell.
+    Never,
+}
+
+impl Moment {
+    /// In seconds, never being infinitely late.
+    pub(crate) fn seconds(self) -> Option<f64> {
+        match self {
+            Self::NoQuestion => None,
+            Self::After(seconds) => Some(seconds),
+            Self::Never => Some(f64::INFINITY),
+        }
+    }
+
+    fn of_seconds(seconds: Option<f64>) -> Self {
+        match seconds {
+            None => Self::NoQuestion,
+            Some(seconds) if seconds.is_finite() => Self::After(seconds),
+            Some(_) => Self::Never,
+        }
+    }
+}
+
+/// The figures of a cell, or the medians of several.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Figures {
+    /// Requests of the users.
+    pub(crate) requests: f64,
+    /// POSTs among them.
+    pub(crate) posts: f64,
+    /// Requests that were not answered by a 200, in per cent.
+    pub(crate) failed: f64,
+    /// The same of those that are not POSTs.
+    pub(crate) failed_get: f64,
+    /// The same of POSTs.
+    pub(crate) failed_post: f64,
+    /// The same of all in the last third.
+    pub(crate) failed_late: f64,
+    /// Median of the time to the end of the answer, in milliseconds.
+    pub(crate) p50: f64,
+    /// 99th percentile, in milliseconds.
+    pub(crate) p99: f64,
+    /// Median in the last third, in milliseconds.
+    pub(crate) p50_late: f64,
+    /// 99th percentile in the last third, in milliseconds.
+    pub(crate) p99_late: f64,
+    /// Requests that reached a host, per request of a user.
+    pub(crate) attempts: f64,
+    /// From the first fault until all faulty hosts were out.
+    pub(crate) out: Moment,
+    /// From the last recovery until all hosts that had been faulty had a full share again.
+    pub(crate) back: Moment,
+    /// Hosts that were never faulty, and got nearly nothing for a while.
+    pub(crate) false_ejections: f64,
+}
+
+impl Figures {
+    /// Reckons them for a cell whose plan has times multiplied by `scale`. `rate` is the users' requests a second;
+    /// `ejection` says whether it is a question when the faulty hosts are out.
+    pub(crate) fn of(observed: &Observed, plan: &Plan, rate: u32, scale: f64, ejection: bool) -> Self {
+        let begin = plan.begin();
+        let late = begin + (plan.end - begin) * 2 / 3;
+        let since = |from: Duration| observed.sent.iter().filter(move |sent| sent.at >= from);
+        let all: Vec<Sent> = since(begin).copied().collect();
+        let last: Vec<Sent> = since(late).copied().collect();
+        let of_method = |post: bool| all.iter().copied().filter(|sent| sent.post == post).collect::<Vec<_>>();
+        let attempts: usize = observed
+            .arrivals
+            .iter()
+            .map(|arrivals| count(arrivals, begin, Duration::MAX))
+            .sum();
+        let hosts = Hosts {
+            plan,
+            arrivals: &observed.arrivals,
+            fair: crate::hosts::fair_rate(rate, plan.hosts) * scale,
+            scale,
+        };
+        Self {
+            requests: number(all.len()),
+            posts: number(of_method(true).len()),
+            failed: failed(&all),
+            failed_get: failed(&of_method(false)),
+            failed_post: failed(&of_method(true)),
+            failed_late: failed(&last),
+            p50: milliseconds(&all, 0.5),
+            p99: milliseconds(&all, 0.99),
+            p50_late: milliseconds(&last, 0.5),
+            p99_late: milliseconds(&last, 0.99),
+            attempts: number(attempts) / number(all.len()).max(1.0),
+            out: if ejection { hosts.out() } else { Moment::NoQuestion },
+            back: hosts.back(),
+            false_ejections: number(hosts.false_ejections()),
+        }
+    }
+
+    /// Figure by figure the median.
+    pub(crate) fn median(rounds: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
+        let moment = |figure: fn(&Self) -> Moment| {
+            let seconds: Option<Vec<f64>> = rounds.iter().map(|round| figure(round).seconds()).collect();
+            Moment::of_seconds(seconds.map(|seconds| median(&seconds)))
+        };
+        Self {
+            requests: of(|figures| figures.requests),
+            posts: of(|figures| figures.posts),
+            failed: of(|figures| figures.failed),
+            failed_get: of(|figures| figures.failed_get),
+            failed_post: of(|figures| figures.failed_post),
+            failed_late: of(|figures| figures.failed_late),
+            p50: of(|figures| figures.p50),
+            p99: of(|figures| figures.p99),
+            p50_late: of(|figures| figures.p50_late),
+            p99_late: of(|figures| figures.p99_late),
+            attempts: of(|figures| figures.attempts),
+            out: moment(|figures| figures.out),
+            back: moment(|figures| figures.back),
+            false_ejections: of(|figures| figures.false_ejections),
+        }
+    }
+}
+
+/// The hosts' side of a cell.
+struct Hosts<'a> {
+    plan: &'a Plan,
+    arrivals: &'a [Vec<Duration>],
+    /// Requests that a host's fair share is in one of the plan's seconds.
+    fair: f64,
+    scale: f64,
+}
+
+impl Hosts<'_> {
+    fn stretch(&self, from: Duration, window: f64) -> Stretch {
+        Stretch {
+            from,
+            until: self.plan.end,
+            window: Duration::from_secs_f64(window * self.scale),
+        }
+    }
+
+    fn faulty(&self) -> &[Vec<Duration>] {
+        &self.arrivals[..self.plan.faulty().min(self.arrivals.len())]
+    }
+
+    fn is_out(&self, arrivals: &[Duration], from: Duration) -> Option<Duration> {
+        let few = self.fair * OUT_WINDOW * OUT_SHARE;
+        self.stretch(from, OUT_WINDOW).first_below(arrivals, few)
+    }
+
+    fn out(&self) -> Moment {
+        let from = self.plan.begin();
+        latest(from, self.faulty().iter().map(|arrivals| self.is_out(arrivals, from)))
+    }
+
+    fn back(&self) -> Moment {
+        let Some(from) = self.plan.recovery() else {
+            return Moment::NoQuestion;
+        };
+        let enough = self.fair * BACK_WINDOW * BACK_SHARE;
+        let stretch = self.stretch(from, BACK_WINDOW);
+        let back = |arrivals: &Vec<Duration>| stretch.first_reaching(arrivals, enough);
+        latest(from, self.faulty().iter().map(back))
+    }
+
+    fn false_ejections(&self) -> usize {
+        self.arrivals[self.faulty().len()..]
+            .iter()
+            .filter(|arrivals| self.is_out(arrivals, Duration::ZERO).is_some())
+            .count()
+    }
+}
+
+/// The last of several moments, as seconds since `from`.
+fn latest(from: Duration, moments: impl Iterator<Item = Option<Duration>>) -> Moment {
+    match moments.collect::<Option<Vec<_>>>() {
+        None => Moment::Never,
+        Some(moments) => moments
+            .into_iter()
+            .max()
+            .map_or(Moment::NoQuestion, |last| Moment::After((last - from).as_secs_f64())),
+    }
+}
+
+/// Requests that were not answered by a 200, in per cent.
+pub(crate) fn failed(sent: &[Sent]) -> f64 {
+    let failed = sent.iter().filter(|sent| !sent.good).count();
+    100.0 * number(failed) / number(sent.len()).max(1.0)
+}
+
+/// The time within which such a share of the requests came to their end, in milliseconds; of none 0.
+pub(crate) fn milliseconds(sent: &[Sent], share: f64) -> f64 {
+    let times: Vec<_> = sent.iter().map(|sent| sent.took).collect();
+    quantile(&times, share, Duration::cmp).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+}
+
+/// A count as a number to reckon with.
+#[expect(clippy::cast_precision_loss, reason = "thousands of requests")]
+pub(crate) fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Ailment, Spell};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Two hosts, the first of them bad from 2 to 5 of 12 seconds.
+    fn plan() -> Plan {
+        Plan {
+            hosts: 2,
+            spells: vec![Spell {
+                hosts: 1,
+                from: SECOND * 2,
+                until: SECOND * 5,
+                ailment: Ailment::Answers503,
+            }],
+            end: SECOND * 12,
+        }
+    }
+
+    /// Every 50 ms between these milliseconds.
+    fn every_50_ms(from: u64, until: u64) -> impl Iterator<Item = Duration> {
+        (from / 50..until / 50).map(|n| Duration::from_millis(n * 50))
+    }
+
+    fn sent(at: Duration, post: bool, good: bool) -> Sent {
+        Sent {
+            at,
+            post,
+            took: Duration::from_millis(if good { 20 } else { 30 }),
+            good,
+        }
+    }
+
+    /// 40 requests a second, half of them POSTs; GETs fail for half a second, POSTs for a whole one. The first host is
+    /// out from 3 s to 8 s.
+    fn observed() -> Observed {
+        let gets = every_50_ms(0, 12_000).map(|at| sent(at, false, !(SECOND * 2..SECOND * 5 / 2).contains(&at)));
+        let posts = every_50_ms(0, 12_000).map(|at| sent(at, true, !(SECOND * 2..SECOND * 3).contains(&at)));
+        Observed {
+            sent: gets.chain(posts).collect(),
+            arrivals: vec![
+                every_50_ms(0, 3000).chain(every_50_ms(8000, 12_000)).collect(),
+                every_50_ms(0, 12_000).collect(),
+            ],
+            ..Observed::default()
+        }
+    }
+
+    fn figures(observed: &Observed) -> Figures {
+        Figures::of(observed, &plan(), 40, 1.0, true)
+    }
+
+    #[test]
+    fn requests_are_counted_from_the_fault_on() {
+        let figures = figures(&observed());
+        assert_eq!((figures.requests, figures.posts), (400.0, 200.0));
+        assert_eq!(figures.failed, 100.0 * 30.0 / 400.0);
+        assert_eq!(figures.failed_get, 100.0 * 10.0 / 200.0);
+        assert_eq!(figures.failed_post, 100.0 * 20.0 / 200.0);
+        assert_eq!(figures.failed_late, 0.0);
+        assert_eq!((figures.p50, figures.p99, figures.p99_late), (20.0, 30.0, 20.0));
+        assert_eq!(figures.attempts, (20.0 + 80.0 + 200.0) / 400.0);
+    }
+
+    #[test]
+    fn out_and_back_are_seen_at_the_hosts() {
+        let figures = figures(&observed());
+        let Moment::After(out) = figures.out else {
+            panic!("{:?}", figures.out)
+        };
+        assert!((0.8..1.0).contains(&out), "{out}");
+        assert!(
+            matches!(figures.back, Moment::After(back) if (2.5..3.1).contains(&back)),
+            "{:?}",
+            figures.back
+        );
+        assert_eq!(figures.false_ejections, 0.0);
+    }
+
+    #[test]
+    fn a_host_that_stays_is_never_out_and_back_at_once() {
+        let mut observed = observed();
+        observed.arrivals[0] = every_50_ms(0, 12_000).collect();
+        let figures = figures(&observed);
+        assert_eq!((figures.out, figures.back), (Moment::Never, Moment::After(0.0)));
+    }
+
+    #[test]
+    fn a_host_that_stays_away_is_never_back() {
+        let mut observed = observed();
+        observed.arrivals[0].retain(|at| *at < SECOND * 3);
+        assert_eq!(figures(&observed).back, Moment::Never);
+    }
+
+    #[test]
+    fn a_healthy_host_without_traffic_is_a_false_ejection() {
+        let mut observed = observed();
+        observed.arrivals[1].retain(|at| !(SECOND * 6..SECOND * 8).contains(at));
+        assert_eq!(figures(&observed).false_ejections, 1.0);
+    }
+
+    #[test]
+    fn where_there_is_nothing_to_eject_it_is_no_question() {
+        assert_eq!(
+            Figures::of(&observed(), &plan(), 40, 1.0, false).out,
+            Moment::NoQuestion
+        );
+    }
+
+    #[test]
+    fn never_is_later_than_any_time_in_a_median() {
+        let round = |out| Figures {
+            out,
+            ..figures(&observed())
+        };
+        let of = |rounds: &[Moment]| Figures::median(&rounds.iter().map(|out| round(*out)).collect::<Vec<_>>()).out;
+        let (early, late) = (Moment::After(1.0), Moment::After(3.0));
+        assert_eq!(of(&[Moment::Never, early, late]), late);
+        assert_eq!(of(&[Moment::Never, early, Moment::Never]), Moment::Never);
+        assert_eq!(of(&[Moment::NoQuestion; 3]), Moment::NoQuestion);
+        assert_eq!(of(&[late]), late);
+    }
+}

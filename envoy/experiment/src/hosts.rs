@@ -1,0 +1,123 @@
+//! The hosts: real servers that follow the plan, and note when requests come.
+
+use crate::dice::{hits, mix};
+use crate::lock::lock;
+use crate::plan::{Ailment, Plan};
+use crate::warming::Warming;
+use sidestep_support::{Behaviour, Reply, Upstream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+/// The shortest time a host takes when it is well, in milliseconds.
+const FASTEST_MS: u64 = 15;
+/// Times spread evenly over so many milliseconds from there on: 20 ms on average.
+const SPREAD_MS: u64 = 10;
+/// A cold host is warm after this, in the plan's seconds.
+const WARM_AFTER: f64 = 4.0;
+
+/// The servers of a cell. They end with their value.
+#[derive(Debug)]
+pub(crate) struct Hosts {
+    servers: Vec<Upstream>,
+    records: Vec<Arc<Record>>,
+    start: Arc<OnceLock<Instant>>,
+}
+
+/// What one host does and has seen.
+#[derive(Debug)]
+struct Record {
+    number: usize,
+    plan: Plan,
+    /// When the traffic began; before that nothing is noted, and all is well.
+    start: Arc<OnceLock<Instant>>,
+    requests: AtomicU64,
+    arrivals: Mutex<Vec<Duration>>,
+    warming: Mutex<Warming>,
+}
+
+impl Hosts {
+    /// Starts them; `rate` is the traffic of the whole cluster in requests a second.
+    pub(crate) async fn start(plan: &Plan, rate: u32, scale: f64) -> Self {
+        let start = Arc::new(OnceLock::new());
+        let mut servers = Vec::new();
+        let mut records = Vec::new();
+        for number in 0..plan.hosts {
+            let record = Arc::new(Record {
+                number,
+                plan: plan.clone(),
+                start: Arc::clone(&start),
+                requests: AtomicU64::new(0),
+                arrivals: Mutex::default(),
+                warming: Mutex::new(Warming::new(
+                    fair_rate(rate, plan.hosts),
+                    Duration::from_secs_f64(WARM_AFTER * scale),
+                )),
+            });
+            let server = Upstream::http1(&format!("host {number}")).await;
+            let of_server = Arc::clone(&record);
+            server.set_by(move |received| of_server.behave(received.at));
+            servers.push(server);
+            records.push(record);
+        }
+        Self {
+            servers,
+            records,
+            start,
+        }
+    }
+
+    /// The servers.
+    pub(crate) fn servers(&self) -> &[Upstream] {
+        &self.servers
+    }
+
+    /// From this moment on the plan is followed and requests are noted.
+    pub(crate) fn follow_the_plan(&self, start: Instant) {
+        // It is set once: a cell has one beginning.
+        let _ = self.start.set(start);
+    }
+
+    /// For each host the times at which requests came, in order.
+    pub(crate) fn arrivals(&self) -> Vec<Vec<Duration>> {
+        self.records
+            .iter()
+            .map(|record| {
+                let mut arrivals = lock(&record.arrivals).clone();
+                arrivals.sort_unstable();
+                arrivals
+            })
+            .collect()
+    }
+}
+
+impl Record {
+    fn behave(&self, at: Instant) -> Behaviour {
+        let request = self.requests.fetch_add(1, Ordering::Relaxed);
+        // Apart for each host, and the same in every run.
+        let dice = (self.number as u64) << 32 | request;
+        let usual = Duration::from_millis(FASTEST_MS + mix(dice) % (SPREAD_MS + 1));
+        let well = || Reply::status(200).body("here you are");
+        let broken = || Reply::status(503).body("out of order");
+        let Some(now) = self.start.get().map(|start| at.saturating_duration_since(*start)) else {
+            return well().after(usual).into();
+        };
+        lock(&self.arrivals).push(now);
+        match self.plan.ailment(self.number, now) {
+            Ailment::None => well().after(usual).into(),
+            Ailment::Answers503 => broken().after(usual).into(),
+            Ailment::Fails { percent } if hits(!dice, percent) => broken().after(usual).into(),
+            Ailment::Fails { .. } => well().after(usual).into(),
+            Ailment::Slow { factor } => well().after(usual * factor).into(),
+            Ailment::Silent => Behaviour::Hang,
+            Ailment::Cold if lock(&self.warming).bears(now) => well().after(usual).into(),
+            Ailment::Cold => broken().after(usual).into(),
+        }
+    }
+}
+
+/// What each of so many hosts gets of the traffic, in requests a second.
+#[expect(clippy::cast_precision_loss, reason = "a handful of hosts")]
+pub(crate) fn fair_rate(rate: u32, hosts: usize) -> f64 {
+    f64::from(rate) / hosts as f64
+}

@@ -1,0 +1,127 @@
+//! Measures sidestep against Envoy's own outlier detection and retries.
+//!
+//! A matrix: what can happen to hosts (scenarios) times ways to configure one and the same Envoy (configurations). Each
+//! cell has an Envoy with two workers and real HTTP servers of its own, follows the same plan, and gets the same requests
+//! at the same times. All figures are taken outside of Envoy, at the users and at the hosts.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `scenario`, `plan` | what happens to which host, and when |
+//! | `configuration` | the four that are compared |
+//! | `hosts`, `warming` | the servers that follow the plan |
+//! | `traffic`, `dice` | the users: open loop, and the same requests in each cell |
+//! | `cell` | a scenario met by a configuration, once |
+//! | `figures`, `shares`, `quantile` | what a cell comes to |
+//! | `series`, `plot`, `csv`, `table`, `verdict` | how it is shown |
+//! | `arguments`, `run` | what is asked for, and the run |
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "runs natively only, and measures by the machine's clock"
+)]
+
+mod arguments;
+mod cell;
+mod configuration;
+mod csv;
+mod dice;
+mod figures;
+mod hosts;
+mod lock;
+mod plan;
+mod plot;
+mod quantile;
+mod run;
+#[cfg(test)]
+mod samples;
+mod scenario;
+mod series;
+mod shares;
+mod table;
+mod traffic;
+mod verdict;
+mod warming;
+
+use arguments::{Arguments, known_scenarios};
+use std::io;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+usage: ./build.sh experiment [--only SCENARIO[,...]] [--rounds N] [--quick | --scale X] [--output FOLDER]
+
+Does the same things to servers behind an Envoy in four configurations: without outlier detection, with Envoy's
+defaults, with Envoy's own tuned as well as it gets, with sidestep. Writes results.csv (a row for each round and cell),
+summary.csv (medians), plot.svg and details/ (what Envoy and the module counted), and prints a table.
+
+  --only SCENARIO[,...]  only some scenarios
+  --rounds N             run everything N times, in turns (1)
+  --quick                half of all times
+  --scale X              all times times X (1)
+  --output FOLDER        where results go (target/experiment)
+
+environment:
+  ENVOY_BIN      the Envoy to use; else the PATH's
+  SIDESTEP_WASM  the module; else dist/sidestep.wasm
+";
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments
+        .iter()
+        .any(|argument| argument == "-h" || argument == "--help")
+    {
+        print!("{HELP}\nscenarios: {}\n", known_scenarios());
+        return ExitCode::SUCCESS;
+    }
+    let folder = sidestep_support::repository().join("target/experiment");
+    let asked = match Arguments::read(arguments, folder) {
+        Ok(asked) => asked,
+        Err(error) => {
+            eprint!("experiment: {error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match interrupted() {
+        // Dropped, a cell takes its Envoy along.
+        Ok(interrupted) => tokio::select! {
+            outcome = run::run(&asked) => outcome,
+            () = interrupted => {
+                eprintln!("experiment: cut short");
+                return ExitCode::from(INTERRUPTED);
+            }
+        },
+        Err(error) => {
+            eprintln!("experiment: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match outcome {
+        Ok(table) => {
+            println!("{table}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("experiment: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Comes true when somebody wants the program to end.
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}

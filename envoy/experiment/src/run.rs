@@ -1,0 +1,253 @@
+//! The run: every cell in turn, and what is written of it.
+
+use crate::arguments::Arguments;
+use crate::cell::{Cell, CellError, Observed};
+use crate::configuration::Configuration;
+use crate::figures::Figures;
+use crate::plot::{Row, plot};
+use crate::scenario::Scenario;
+use crate::series::Series;
+use crate::table::{milliseconds, moment, percent, table};
+use crate::traffic::{POST_PERCENT, RATE};
+use crate::{csv, verdict};
+use sidestep_support::EnvoyError;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Starting and stopping of Envoy and waiting for the last answers, in seconds for each cell.
+const AROUND: f64 = 3.0;
+
+/// Why the run can't be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// A cell is missing, and with it what the others are to be compared with.
+    #[error("{scenario}, {configuration}, round {round}: {source}")]
+    Cell {
+        /// What was done to the hosts.
+        scenario: &'static str,
+        /// Who met it.
+        configuration: &'static str,
+        /// From 1.
+        round: u32,
+        /// What went wrong.
+        source: CellError,
+    },
+    /// The module has not been built.
+    #[error(transparent)]
+    Module(EnvoyError),
+    /// The results.
+    #[error("writing {path}: {source}")]
+    Io {
+        /// Which of them.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A cell that was run.
+struct Done {
+    round: u32,
+    cell: Cell,
+    observed: Observed,
+    figures: Figures,
+}
+
+/// Runs all cells that are asked for. Says on stderr how it goes; the table is for stdout.
+pub(crate) async fn run(asked: &Arguments) -> Result<String, RunError> {
+    let module = sidestep_support::wasm();
+    if !module.is_file() {
+        return Err(RunError::Module(EnvoyError::NoModule(module)));
+    }
+    let order = order(&asked.scenarios, asked.rounds);
+    eprintln!(
+        "{} cells, about {:.0} minutes; results go to {}",
+        order.len(),
+        (minutes(&order, asked.scale)).ceil(),
+        asked.output.display()
+    );
+    let details = asked.output.join("details");
+    if details.exists() {
+        fs::remove_dir_all(&details).map_err(writing(&details))?;
+    }
+    fs::create_dir_all(&details).map_err(writing(&details))?;
+    let mut done = Vec::new();
+    for (round, cell) in order {
+        let observed = cell.run(asked.scale).await.map_err(|source| RunError::Cell {
+            scenario: cell.scenario.name(),
+            configuration: cell.configuration.name(),
+            round,
+            source,
+        })?;
+        let plan = cell.scenario.plan(asked.scale);
+        let ejection = cell.scenario.has_healthy_hosts();
+        let figures = Figures::of(&observed, &plan, RATE, asked.scale, ejection);
+        eprintln!("{}", progress(round, cell, &figures));
+        let name = format!("{round}-{}-{}.txt", cell.scenario.name(), cell.configuration.name());
+        write(&details, &name, &of_cell(&observed))?;
+        done.push(Done {
+            round,
+            cell,
+            observed,
+            figures,
+        });
+        let rows = done.iter().map(|done| (done.round, done.cell, &done.figures));
+        write(&asked.output, "results.csv", &csv::results(rows))?;
+    }
+    conclude(asked, &done)
+}
+
+/// All cells: round by round, in each round scenario by scenario, in each scenario the configurations in turns. Who comes
+/// first changes, so that what changes on the machine meets all of them.
+fn order(scenarios: &[Scenario], rounds: u32) -> Vec<(u32, Cell)> {
+    let configurations = Configuration::ALL.len();
+    let mut order = Vec::new();
+    for round in 1..=rounds {
+        for (number, scenario) in scenarios.iter().enumerate() {
+            for turn in 0..configurations {
+                let configuration = Configuration::ALL[(turn + number + round as usize - 1) % configurations];
+                let scenario = *scenario;
+                order.push((
+                    round,
+                    Cell {
+                        scenario,
+                        configuration,
+                    },
+                ));
+            }
+        }
+    }
+    order
+}
+
+fn minutes(order: &[(u32, Cell)], scale: f64) -> f64 {
+    let seconds = |(_, cell): &(u32, Cell)| cell.scenario.plan(scale).end.as_secs_f64() + AROUND;
+    order.iter().map(seconds).sum::<f64>() / 60.0
+}
+
+/// One line on a cell that was run.
+fn progress(round: u32, cell: Cell, figures: &Figures) -> String {
+    format!(
+        "{round} {:<11} {:<14} failed {:>7}, p99 {:>8}, attempts {:.2}, out after {:>6}, full share after {:>6}",
+        cell.scenario.name(),
+        cell.configuration.name(),
+        percent(figures.failed),
+        milliseconds(figures.p99),
+        figures.attempts,
+        moment(figures.out),
+        moment(figures.back),
+    )
+}
+
+/// What may explain a cell: counters and the module's log.
+fn of_cell(observed: &Observed) -> String {
+    let mut text = String::new();
+    for (name, count) in &observed.counted {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{name}: {count}");
+    }
+    for line in &observed.logged {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// Medians, the plot, and what goes to stdout.
+fn conclude(asked: &Arguments, done: &[Done]) -> Result<String, RunError> {
+    let mut medians = Vec::new();
+    let mut rows = Vec::new();
+    for scenario in &asked.scenarios {
+        let plan = scenario.plan(asked.scale);
+        let mut series = Vec::new();
+        for configuration in Configuration::ALL {
+            let cell = Cell {
+                scenario: *scenario,
+                configuration,
+            };
+            let rounds: Vec<_> = done.iter().filter(|done| done.cell == cell).collect();
+            let figures: Vec<_> = rounds.iter().map(|done| done.figures.clone()).collect();
+            let observed: Vec<_> = rounds.iter().map(|done| done.observed.clone()).collect();
+            medians.push((cell, Figures::median(&figures)));
+            series.push((configuration, Series::of(&observed, &plan, RATE, asked.scale)));
+        }
+        rows.push(Row {
+            scenario: *scenario,
+            plan,
+            series,
+        });
+    }
+    let by_cell = || medians.iter().map(|(cell, figures)| (*cell, figures));
+    let how = how(asked);
+    write(&asked.output, "summary.csv", &csv::summary(by_cell()))?;
+    write(&asked.output, "plot.svg", &plot(&rows, &how))?;
+    let mut text = format!("{}\n{how}\n", table(by_cell()));
+    let worse = verdict::worse(&medians);
+    if worse.is_empty() {
+        text.push_str("\nsidestep is at least as good as the best of Envoy's own in each of these cells.\n");
+    } else {
+        text.push_str("\nWhere sidestep is not as good as the best of Envoy's own:\n");
+        for line in worse {
+            let _ = writeln!(text, "* {line}");
+        }
+    }
+    Ok(text)
+}
+
+/// How the figures came about, in one line.
+fn how(asked: &Arguments) -> String {
+    let rounds = match asked.rounds {
+        1 => "One round".to_owned(),
+        rounds => format!("Medians of {rounds} rounds"),
+    };
+    let times = if asked.scale == 1.0 {
+        String::new()
+    } else {
+        format!("; all times of the plan times {}", asked.scale)
+    };
+    format!("{rounds}; {RATE} requests/s, {POST_PERCENT} % of them POSTs; all figures from the first fault on{times}.")
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), RunError> {
+    let path = folder.join(name);
+    fs::write(&path, text).map_err(writing(&path))
+}
+
+fn writing(path: &Path) -> impl FnOnce(io::Error) -> RunError {
+    let path = path.to_owned();
+    move |source| RunError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_has_its_turn_in_every_round_and_the_first_one_changes() {
+        let order = order(&Scenario::ALL, 2);
+        assert_eq!(order.len(), 2 * Scenario::ALL.len() * Configuration::ALL.len());
+        for scenario in Scenario::ALL {
+            for configuration in Configuration::ALL {
+                let cell = Cell {
+                    scenario,
+                    configuration,
+                };
+                let rounds: Vec<_> = order
+                    .iter()
+                    .filter(|(_, other)| *other == cell)
+                    .map(|(round, _)| *round)
+                    .collect();
+                assert_eq!(rounds, [1, 2]);
+            }
+        }
+        let first = |place: usize| order[place].1.configuration;
+        assert_ne!(first(0), first(4));
+        assert_ne!(first(0), first(order.len() / 2));
+    }
+
+    #[test]
+    fn a_round_of_everything_takes_less_than_eighteen_minutes() {
+        let minutes = minutes(&order(&Scenario::ALL, 1), 1.0);
+        assert!(minutes < 18.0, "{minutes}");
+    }
+}

@@ -1,0 +1,197 @@
+//! Where sidestep is not at least as good as the best that Envoy does alone: said, not left to be found.
+
+use crate::cell::Cell;
+use crate::configuration::Configuration;
+use crate::figures::{Figures, Moment};
+use crate::scenario::Scenario;
+use crate::table::{milliseconds, moment, percent};
+
+/// A figure that is compared: less is better.
+struct Question {
+    name: &'static str,
+    figure: fn(&Figures) -> Option<f64>,
+    /// What two runs of the same may differ by, at this value of the better one.
+    margin: fn(f64, &Figures) -> f64,
+    /// Which of Envoy's configurations it is compared with.
+    with: fn(Configuration, &Figures) -> bool,
+    text: fn(&Figures) -> String,
+}
+
+const QUESTIONS: [Question; 9] = [
+    Question {
+        name: "failed",
+        figure: |figures| Some(figures.failed),
+        margin: |_, figures| percent_of(3.0, figures.requests),
+        with: any,
+        text: |figures| percent(figures.failed),
+    },
+    Question {
+        name: "failed POSTs",
+        figure: |figures| Some(figures.failed_post),
+        margin: |_, figures| percent_of(3.0, figures.posts),
+        with: any,
+        text: |figures| percent(figures.failed_post),
+    },
+    Question {
+        name: "p50",
+        figure: |figures| Some(figures.p50),
+        margin: |best, _| 1.0 + best * 0.05,
+        with: any,
+        text: |figures| milliseconds(figures.p50),
+    },
+    Question {
+        name: "p99",
+        figure: |figures| Some(figures.p99),
+        margin: |best, _| 5.0 + best * 0.1,
+        with: any,
+        text: |figures| milliseconds(figures.p99),
+    },
+    Question {
+        name: "p99 at last",
+        figure: |figures| Some(figures.p99_late),
+        margin: |best, _| 5.0 + best * 0.1,
+        with: any,
+        text: |figures| milliseconds(figures.p99_late),
+    },
+    Question {
+        name: "attempts",
+        figure: |figures| Some(figures.attempts),
+        margin: |_, _| 0.01,
+        // Who does not retry has no retries to count.
+        with: |configuration, _| configuration == Configuration::EnvoyTuned,
+        text: |figures| format!("{:.3}", figures.attempts),
+    },
+    Question {
+        name: "out after",
+        figure: |figures| figures.out.seconds(),
+        margin: |_, _| 0.25,
+        with: any,
+        text: |figures| moment(figures.out),
+    },
+    Question {
+        name: "full share after",
+        figure: |figures| figures.back.seconds(),
+        margin: |_, _| 0.5,
+        // Who never took a host out need not take it back.
+        with: |_, figures| matches!(figures.out, Moment::After(_) | Moment::NoQuestion),
+        text: |figures| moment(figures.back),
+    },
+    Question {
+        name: "falsely out",
+        figure: |figures| Some(figures.false_ejections),
+        margin: |_, _| 0.0,
+        with: any,
+        text: |figures| figures.false_ejections.to_string(),
+    },
+];
+
+/// So many of all, in per cent.
+fn percent_of(part: f64, all: f64) -> f64 {
+    100.0 * part / all.max(1.0)
+}
+
+fn any(_: Configuration, _: &Figures) -> bool {
+    true
+}
+
+/// A line for each figure of each scenario in which one of Envoy's own configurations was better.
+pub(crate) fn worse(rows: &[(Cell, Figures)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for scenario in Scenario::ALL {
+        let of_scenario: Vec<_> = rows.iter().filter(|(cell, _)| cell.scenario == scenario).collect();
+        let ours = of_scenario
+            .iter()
+            .find(|(cell, _)| cell.configuration == Configuration::Sidestep);
+        let Some((_, ours)) = ours else { continue };
+        for question in QUESTIONS {
+            let best = of_scenario
+                .iter()
+                .filter(|(cell, _)| cell.configuration != Configuration::Sidestep)
+                .filter(|(cell, figures)| (question.with)(cell.configuration, figures))
+                .filter_map(|(cell, figures)| Some((cell.configuration, figures, (question.figure)(figures)?)))
+                .min_by(|(.., one), (.., other)| one.total_cmp(other));
+            let (Some((configuration, figures, best)), Some(own)) = (best, (question.figure)(ours)) else {
+                continue;
+            };
+            if own > best + (question.margin)(best, ours) {
+                lines.push(format!(
+                    "{}: {}: {} with sidestep, {} with {}",
+                    scenario.name(),
+                    question.name,
+                    (question.text)(ours),
+                    (question.text)(figures),
+                    configuration.says(),
+                ));
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::figures;
+
+    fn rows(of_envoy: Figures) -> Vec<(Cell, Figures)> {
+        let cell = |configuration| Cell {
+            scenario: Scenario::OneBad,
+            configuration,
+        };
+        vec![
+            (cell(Configuration::EnvoyTuned), of_envoy),
+            (cell(Configuration::Sidestep), figures()),
+        ]
+    }
+
+    #[test]
+    fn as_good_is_good_enough() {
+        assert_eq!(worse(&rows(figures())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_worse_is_said_with_both_figures() {
+        let better = Figures {
+            failed: 0.1,
+            out: Moment::After(0.1),
+            ..figures()
+        };
+        assert_eq!(
+            worse(&rows(better)),
+            ["one_bad: failed: 0.25 % with sidestep, 0.10 % with Envoy, tuned"]
+        );
+    }
+
+    #[test]
+    fn a_host_that_was_never_out_is_not_back_sooner() {
+        let back = |out| {
+            let mut rows = rows(Figures {
+                out,
+                back: Moment::After(0.0),
+                ..figures()
+            });
+            rows[1].1.back = Moment::After(4.0);
+            worse(&rows)
+        };
+        assert_eq!(back(Moment::Never), Vec::<String>::new());
+        assert_eq!(
+            back(Moment::After(0.2)),
+            ["one_bad: full share after: 4.0 s with sidestep, 0.00 s with Envoy, tuned"]
+        );
+    }
+
+    #[test]
+    fn to_be_out_late_is_better_than_never_and_never_is_said() {
+        let mut rows = rows(Figures {
+            out: Moment::Never,
+            ..figures()
+        });
+        assert_eq!(worse(&rows), Vec::<String>::new());
+        rows[0].1.out = Moment::After(9.0);
+        rows[1].1.out = Moment::Never;
+        assert_eq!(
+            worse(&rows),
+            ["one_bad: out after: never with sidestep, 9.0 s with Envoy, tuned"]
+        );
+    }
+}
