@@ -2,7 +2,7 @@
 //!
 //! The body can be large, and nearly all of it is counters. So it is read in one pass that goes only where something is
 //! wanted: no tree is built, everything else is skipped by the parser, which needs a bit of memory for each level of
-//! nesting at most. Where it goes down is one table, [`Place::field`].
+//! nesting at most. Where it goes down is one table, [`FIELDS`].
 //!
 //! An entry of an unexpected form is skipped and counted, and the others are read. What is `null` or not there has the
 //! default of its protobuf field, as everywhere in protobuf's JSON.
@@ -23,6 +23,9 @@ pub fn hosts(body: &[u8], most_hosts: impl Fn(&str) -> Option<usize>) -> Result<
     if body.len() > MAX_BODY {
         return Err(DiscoverError::TooLarge(body.len()));
     }
+    let text = std::str::from_utf8(body).map_err(|error| DiscoverError::NotText {
+        from: error.valid_up_to(),
+    })?;
     let mut reader = Reader {
         most_hosts: &most_hosts,
         listing: Listing::default(),
@@ -30,7 +33,8 @@ pub fn hosts(body: &[u8], most_hosts: impl Fn(&str) -> Option<usize>) -> Result<
         cluster: Cluster::default(),
         host: Host::default(),
     };
-    let mut json = serde_json::Deserializer::from_slice(body);
+    // From text, as a configuration is read: so the parser's code is there once.
+    let mut json = serde_json::Deserializer::from_str(text);
     At(Place::Body, &mut reader)
         .deserialize(&mut json)
         .and_then(|()| json.end())
@@ -88,37 +92,45 @@ enum Place {
     Elsewhere,
 }
 
+/// Every field that is read: the object that has it, its name in the proto, and its place.
+const FIELDS: [(Place, &str, Place); 15] = [
+    (Place::Body, "cluster_statuses", Place::Clusters),
+    (Place::Cluster, "name", Place::Name),
+    (Place::Cluster, "host_statuses", Place::Hosts),
+    (Place::Host, "address", Place::Address),
+    (Place::Address, "socket_address", Place::SocketAddress),
+    (Place::SocketAddress, "address", Place::Ip),
+    (Place::SocketAddress, "port_value", Place::Port),
+    (Place::Host, "priority", Place::Priority),
+    (Place::Host, "health_status", Place::Health),
+    (Place::Health, "eds_health_status", Place::EdsHealth),
+    (Place::Health, "failed_active_health_check", Place::UnfitFlag),
+    (Place::Health, "pending_active_hc", Place::UnfitFlag),
+    (Place::Health, "excluded_via_immediate_hc_fail", Place::UnfitFlag),
+    (Place::Health, "pending_dynamic_removal", Place::UnfitFlag),
+    (Place::Health, "failed_active_degraded_check", Place::SpareFlag),
+];
+
+/// Whether a field's name is this one of the proto: as it stands there, which the admin interface writes, or in the
+/// camel case that protobuf's JSON has by default.
+fn is_named(name: &str, in_proto: &str) -> bool {
+    name == in_proto || letters(name).eq(letters(in_proto))
+}
+
+/// A name without what the two spellings differ in.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes()
+        .filter(|byte| *byte != b'_')
+        .map(|byte| byte.to_ascii_lowercase())
+}
+
 impl Place {
-    /// The place of an object's field: by its name in the proto, as the admin interface writes it, or by the one that
-    /// protobuf's JSON has by default.
+    /// The place of an object's field.
     fn field(self, name: &str) -> Self {
-        match (self, name) {
-            (Self::Body, "cluster_statuses" | "clusterStatuses") => Self::Clusters,
-            (Self::Cluster, "name") => Self::Name,
-            (Self::Cluster, "host_statuses" | "hostStatuses") => Self::Hosts,
-            (Self::Host, "address") => Self::Address,
-            (Self::Address, "socket_address" | "socketAddress") => Self::SocketAddress,
-            (Self::SocketAddress, "address") => Self::Ip,
-            (Self::SocketAddress, "port_value" | "portValue") => Self::Port,
-            (Self::Host, "priority") => Self::Priority,
-            (Self::Host, "health_status" | "healthStatus") => Self::Health,
-            (Self::Health, "eds_health_status" | "edsHealthStatus") => Self::EdsHealth,
-            (
-                Self::Health,
-                "failed_active_health_check"
-                | "failedActiveHealthCheck"
-                | "pending_active_hc"
-                | "pendingActiveHc"
-                | "excluded_via_immediate_hc_fail"
-                | "excludedViaImmediateHcFail"
-                | "active_hc_timeout"
-                | "activeHcTimeout"
-                | "pending_dynamic_removal"
-                | "pendingDynamicRemoval",
-            ) => Self::UnfitFlag,
-            (Self::Health, "failed_active_degraded_check" | "failedActiveDegradedCheck") => Self::SpareFlag,
-            _ => Self::Elsewhere,
-        }
+        FIELDS
+            .iter()
+            .find(|(object, field, _)| *object == self && is_named(name, field))
+            .map_or(Self::Elsewhere, |(.., place)| *place)
     }
 
     const fn is_object(self) -> bool {

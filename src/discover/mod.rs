@@ -70,6 +70,12 @@ pub enum DiscoverError {
     /// It is larger than [`MAX_BODY`].
     #[error("{0} bytes, more than {MAX_BODY}")]
     TooLarge(usize),
+    /// It is no text.
+    #[error("no UTF-8, from byte {from} on")]
+    NotText {
+        /// The first byte that is none, from 0.
+        from: usize,
+    },
     /// It is no JSON, or cut short.
     #[error("not JSON, at line {line}, column {column}")]
     NotJson {

@@ -130,8 +130,6 @@ fn every_sign_of_ill_health_counts_in_both_spellings() {
         (r#""pendingActiveHc":true"#, Standing::Unfit),
         (r#""excluded_via_immediate_hc_fail":true"#, Standing::Unfit),
         (r#""excludedViaImmediateHcFail":true"#, Standing::Unfit),
-        (r#""active_hc_timeout":true"#, Standing::Unfit),
-        (r#""activeHcTimeout":true"#, Standing::Unfit),
         (r#""pending_dynamic_removal":true"#, Standing::Unfit),
         (r#""pendingDynamicRemoval":true"#, Standing::Unfit),
         (r#""failed_active_degraded_check":true"#, Standing::Spare),
@@ -292,6 +290,7 @@ fn what_is_no_list_of_clusters_is_refused() {
     assert_eq!(read("Invalid re2 regex"), not_json(1, 1));
     assert_eq!(read(""), not_json(1, 0));
     assert_eq!(read("{}\n{}"), not_json(2, 1));
+    assert_eq!(hosts(b"{\"a\xff\":1}", all), Err(DiscoverError::NotText { from: 3 }));
     assert_eq!(
         hosts(&vec![b' '; MAX_BODY + 1], all),
         Err(DiscoverError::TooLarge(MAX_BODY + 1))

@@ -53,7 +53,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Another value in the place of one of Envoy's.
+/// Puts `by` in the place of the value with this number, counted from the outside in.
 fn replace(value: &mut Value, mut place: usize, by: &Value) -> usize {
     if place == 0 {
         value.clone_from(by);
@@ -89,16 +89,14 @@ proptest! {
     }
 
     #[test]
-    fn one_odd_value_costs_one_entry_at_most(place in 1..400_usize, by in json()) {
+    fn one_odd_value_costs_one_cluster_at_most(place in 2..400_usize, by in json()) {
         let mut json: Value = serde_json::from_slice(ENVOY).unwrap();
         let before = hosts(ENVOY, all).unwrap();
+        // 0 would be the body, and 1 the list of clusters, which have no rest that could be read.
         replace(&mut json, place, &by);
-        // Only the list of clusters as a whole has no rest that could be read.
-        if json["cluster_statuses"].is_array() {
-            let after = hosts(json.to_string().as_bytes(), all).unwrap();
-            let whole = before.clusters.iter().filter(|cluster| after.clusters.contains(cluster)).count();
-            prop_assert!(whole + 1 >= before.clusters.len());
-        }
+        let after = hosts(json.to_string().as_bytes(), all).unwrap();
+        let whole = before.clusters.iter().filter(|cluster| after.clusters.contains(cluster)).count();
+        prop_assert!(whole + 1 >= before.clusters.len());
     }
 
     #[test]
