@@ -185,13 +185,9 @@ impl<'a> Field<'a> {
         Block::over(self.path.clone(), self.fields()?, None, self.spelling, read)
     }
 
-    /// Whether this is a list or an object with nothing in it.
-    pub(super) fn is_empty(&self) -> bool {
-        match self.value {
-            Json::List(items) => items.is_empty(),
-            Json::Object(fields) => fields.is_empty(),
-            _ => false,
-        }
+    /// Whether this is a list with nothing in it.
+    pub(super) const fn is_empty_list(&self) -> bool {
+        matches!(self.value, Json::List(items) if items.is_empty())
     }
 }
 

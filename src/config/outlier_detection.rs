@@ -216,7 +216,7 @@ impl OutlierDetection {
 
 /// The fields of Envoy's that cannot be had: silence would look like support. What asks for nothing may stay.
 fn refuse_what_is_not_there(block: &mut Block<'_>) -> Result<()> {
-    if let Some(field) = block.take_useless("monitors").filter(|field| !field.is_empty()) {
+    if let Some(field) = block.take_useless("monitors").filter(|field| !field.is_empty_list()) {
         return Err(field.refuse("no monitors: they are extensions of Envoy's, which calls them not implemented"));
     }
     match block.take_useless("detect_degraded_hosts") {

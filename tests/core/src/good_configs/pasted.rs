@@ -94,7 +94,6 @@ pub const PASTED_CONFIGS: &[GoodConfig] = &[
             "max_ejection_time": {"seconds": 120},
             "max_ejection_time_jitter": {"seconds": 2, "nanos": 500000000},
             "successful_active_health_check_uneject_host": {},
-            "monitors": {},
             "always_eject_one_host": {"value": false},
             "detect_degraded_hosts": {}
         }}"#,
