@@ -14,9 +14,13 @@ use std::time::Duration;
 
 type Headers = Vec<(String, String)>;
 
-/// The host. Clones are the same host, so that a test can look at what a worker did with it.
+/// The host. Clones are the same host, so that several workers can share it, and a test can look at what they did
+/// with it.
 #[derive(Clone, Debug, Default)]
 pub struct FakeHost(Rc<State>);
+
+/// What is done when a worker is about to write shared data.
+type Interruption = Box<dyn FnOnce()>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -24,11 +28,23 @@ struct State {
     request: RefCell<Headers>,
     request_body: RefCell<Vec<u8>>,
     response: RefCell<Headers>,
+    trailers: RefCell<Headers>,
     attributes: RefCell<HashMap<String, Vec<u8>>>,
     callout: RefCell<(Headers, Vec<u8>)>,
     shared: RefCell<HashMap<String, (Vec<u8>, u32)>>,
     failing_read: RefCell<Option<String>>,
+    interruption: RefCell<Interrupt>,
+    metrics: RefCell<HashMap<u32, u64>>,
     seen: RefCell<Seen>,
+}
+
+#[derive(Default)]
+struct Interrupt(Option<Interruption>);
+
+impl std::fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Interrupt" } else { "None" })
+    }
 }
 
 /// What the filter did.
@@ -38,6 +54,8 @@ pub struct Seen {
     pub callouts: Vec<Headers>,
     /// The response headers that it put in the place of others.
     pub replaced: Option<Headers>,
+    /// The statuses of its local replies.
+    pub local_replies: Vec<u16>,
     /// Whether it let a response go on.
     pub resumed: bool,
     /// Whether it reset the stream.
@@ -69,13 +87,32 @@ impl FakeHost {
         self.0.now.set(self.0.now.get().after(time));
     }
 
-    /// The next request has these headers; `:method GET` unless they say otherwise.
+    /// Sets the clock.
+    pub fn set_time(&self, now: Timestamp) {
+        self.0.now.set(now);
+    }
+
+    /// The next request has these headers; `:method GET` unless they say otherwise. It comes now, for the cluster
+    /// `backend`.
     pub fn request(&self, pairs: &[(&str, &str)]) {
         let mut headers = owned(pairs);
         if !pairs.iter().any(|(name, _)| *name == ":method") {
             headers.insert(0, (":method".to_owned(), "GET".to_owned()));
         }
         *self.0.request.borrow_mut() = headers;
+        self.began(self.time());
+        self.attribute_is(Attribute::ClusterName, b"backend");
+    }
+
+    /// The request whose callbacks run now came then.
+    pub fn began(&self, at: Timestamp) {
+        self.attribute_is(Attribute::RequestTime, &at.as_nanos().to_le_bytes());
+    }
+
+    /// The current stream has this attribute.
+    pub fn attribute_is(&self, attribute: Attribute, value: &[u8]) {
+        let mut attributes = self.0.attributes.borrow_mut();
+        attributes.insert(format!("{attribute:?}"), value.to_vec());
     }
 
     /// The piece of request body that comes next.
@@ -88,15 +125,15 @@ impl FakeHost {
         let mut headers = owned(pairs);
         headers.push((":status".to_owned(), status.to_owned()));
         *self.0.response.borrow_mut() = headers;
-        let mut attributes = self.0.attributes.borrow_mut();
-        for (attribute, value) in [
-            (Attribute::ClusterName, b"backend".to_vec()),
-            (Attribute::UpstreamAddress, host.as_bytes().to_vec()),
-            (Attribute::ResponseFlags, flags.to_le_bytes().to_vec()),
-            (Attribute::AttemptCount, 1_u64.to_le_bytes().to_vec()),
-        ] {
-            attributes.insert(format!("{attribute:?}"), value);
-        }
+        self.attribute_is(Attribute::ClusterName, b"backend");
+        self.attribute_is(Attribute::UpstreamAddress, host.as_bytes());
+        self.attribute_is(Attribute::ResponseFlags, &flags.to_le_bytes());
+        self.attribute_is(Attribute::AttemptCount, &1_u64.to_le_bytes());
+    }
+
+    /// The response has these trailers.
+    pub fn trailers(&self, pairs: &[(&str, &str)]) {
+        *self.0.trailers.borrow_mut() = owned(pairs);
     }
 
     /// The answer of the next callout.
@@ -107,6 +144,21 @@ impl FakeHost {
     /// The next read of this piece of shared data fails.
     pub fn fail_next_read(&self, key: &str) {
         *self.0.failing_read.borrow_mut() = Some(key.to_owned());
+    }
+
+    /// This happens just before the next write of shared data, and after the read that it rests on.
+    pub fn interrupt_next_write(&self, interruption: impl FnOnce() + 'static) {
+        self.0.interruption.borrow_mut().0 = Some(Box::new(interruption));
+    }
+
+    /// A metric's value.
+    pub fn metric_value(&self, metric: Metric) -> u64 {
+        self.0
+            .metrics
+            .borrow()
+            .get(&(metric as u32))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// A piece of shared data.
@@ -170,12 +222,8 @@ impl Host for FakeHost {
         Ok(HeaderBlock::default())
     }
 
-    fn response_header(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
-        let headers = self.0.response.borrow();
-        Ok(headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.clone().into_bytes()))
+    fn response_headers(&self) -> HostResult<HeaderBlock> {
+        Ok(block(&self.0.response.borrow()))
     }
 
     fn replace_response_headers(&self, headers: &[Pair<'_>]) -> HostResult<()> {
@@ -188,6 +236,14 @@ impl Host for FakeHost {
     fn replace_response_body(&self, _: usize, body: &[u8]) -> HostResult<()> {
         self.0.seen.borrow_mut().bodies.push(body.to_vec());
         Ok(())
+    }
+
+    fn response_trailer(&self, name: &str) -> HostResult<Option<Vec<u8>>> {
+        let trailers = self.0.trailers.borrow();
+        Ok(trailers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.clone().into_bytes()))
     }
 
     fn clear_response_trailers(&self) -> HostResult<()> {
@@ -204,7 +260,8 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn send_local_response(&self, _: u16, _: &[Pair<'_>], _: &[u8], _: &str) -> HostResult<()> {
+    fn send_local_response(&self, status: u16, _: &[Pair<'_>], _: &[u8], _: &str) -> HostResult<()> {
+        self.0.seen.borrow_mut().local_replies.push(status);
         Ok(())
     }
 
@@ -241,6 +298,10 @@ impl Host for FakeHost {
     }
 
     fn set_shared_data(&self, key: &str, value: &[u8], cas: Cas) -> HostResult<()> {
+        let interruption = self.0.interruption.borrow_mut().0.take();
+        if let Some(interruption) = interruption {
+            interruption();
+        }
         let mut shared = self.0.shared.borrow_mut();
         if shared.get(key).is_some_and(|(_, current)| *current != cas.0) {
             return Err(HostError::CasMismatch);
@@ -255,11 +316,17 @@ impl Host for FakeHost {
         Ok(MetricId(metric as u32))
     }
 
-    fn increment_metric(&self, _: MetricId, _: u64) -> HostResult<()> {
+    fn metric(&self, id: MetricId) -> HostResult<u64> {
+        Ok(self.0.metrics.borrow().get(&id.0).copied().unwrap_or_default())
+    }
+
+    fn increment_metric(&self, id: MetricId, by: u64) -> HostResult<()> {
+        *self.0.metrics.borrow_mut().entry(id.0).or_default() += by;
         Ok(())
     }
 
-    fn record_metric(&self, _: MetricId, _: u64) -> HostResult<()> {
+    fn record_metric(&self, id: MetricId, value: u64) -> HostResult<()> {
+        self.0.metrics.borrow_mut().insert(id.0, value);
         Ok(())
     }
 }

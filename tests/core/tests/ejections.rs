@@ -1,174 +1,122 @@
-//! One host's ejections: how long, how often, and when they are over.
+//! One host's ejections: how long, how often, and what ends them.
 
-use sidestep::config::{ClusterPolicy, OutlierDetection};
 use sidestep::detect::Detector;
-use sidestep::health::{Attempt, ClusterTable, EjectionRefusal, Event};
-use sidestep::model::{Entropy, FailureOrigin, HostAddr, Outcome, Percent, Timestamp};
+use sidestep::health::HostState;
+use sidestep::metrics::Metric;
+use sidestep::model::{HostAddr, Outcome, Timestamp};
+use sidestep::worker::Attempt;
 use sidestep_core::test;
+use sidestep_core::workers::{CLUSTER, E503, NANOSECOND, SECOND, Stage, Workers, addr};
 use std::time::Duration;
 
-const E503: Outcome = Outcome::Failure(FailureOrigin::External { gateway: true });
-const SECOND: Duration = Duration::from_secs(1);
-
-fn host(number: u16) -> HostAddr {
-    HostAddr::from(std::net::SocketAddr::from(([10, 0, 0, 1], number)))
+/// Two workers and a cluster in which one failure is enough to eject.
+fn touchy(hosts: u16, detection: &str) -> Workers {
+    let comma = if detection.is_empty() { "" } else { ", " };
+    Workers::start(
+        2,
+        hosts,
+        &format!(r#""outlier_detection": {{"consecutive_5xx": 1{comma}{detection}}}"#),
+    )
 }
 
-/// A cluster of some hosts on a clock of its own, with one failure enough to eject.
-struct Bench {
-    table: ClusterTable,
-    policy: ClusterPolicy,
-    now: Timestamp,
-    entropy: Entropy,
+/// Why a failure of a host has just not ejected it.
+fn refusals(workers: &mut Workers, host: u16, reason: Metric) -> u64 {
+    let before = workers.count(reason);
+    assert_eq!(workers.fail(0, host), None);
+    workers.count(reason) - before
 }
 
-impl Bench {
-    fn new(hosts: u16, detection: OutlierDetection) -> Self {
-        let policy = ClusterPolicy {
-            hosts: (1..=hosts).map(host).collect(),
-            outlier_detection: OutlierDetection {
-                consecutive_5xx: 1,
-                consecutive_gateway_failure: 0,
-                ..detection
-            },
-            ..ClusterPolicy::default()
-        };
-        let mut table = ClusterTable::default();
-        table.add_configured(&policy);
-        Self {
-            table,
-            policy,
-            now: Timestamp::from_nanos(1_000_000_000_000),
-            entropy: Entropy::seeded(1),
-        }
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now = self.now.after(time);
-    }
-
-    fn attempt(&mut self, number: u16, outcome: Outcome) -> Vec<Event> {
-        self.attempt_begun(number, outcome, self.now)
-    }
-
-    fn attempt_begun(&mut self, number: u16, outcome: Outcome, began: Timestamp) -> Vec<Event> {
-        let attempt = Attempt {
-            host: host(number),
-            began,
-            outcome,
-            seen: true,
-        };
-        self.table
-            .record(&attempt, &self.policy, self.now, &mut self.entropy)
-            .events
-    }
-
-    /// Lets a host fail and says for how long it is ejected.
-    fn fail(&mut self, number: u16) -> Option<Duration> {
-        self.pass(Duration::from_nanos(1));
-        self.attempt(number, E503).iter().find_map(|event| match event {
-            Event::Ejected { duration, .. } => Some(*duration),
-            _ => None,
-        })
-    }
-
-    fn refusal(&mut self, number: u16) -> Option<EjectionRefusal> {
-        self.pass(Duration::from_nanos(1));
-        self.attempt(number, E503).iter().find_map(|event| match event {
-            Event::Refused { reason, .. } => Some(*reason),
-            _ => None,
-        })
-    }
-
-    fn available(&self, number: u16) -> bool {
-        self.table
-            .get(host(number))
-            .is_some_and(|host| host.is_available(self.now))
-    }
+/// The host does well in its probation.
+fn prove(workers: &mut Workers, host: u16) {
+    assert_eq!(workers.stage(host), Stage::Probation);
+    workers.pass(NANOSECOND);
+    workers.attempt(0, host, Outcome::Success);
+    assert_eq!(workers.stage(host), Stage::Ramp);
 }
 
 #[test]
-fn the_nth_ejection_lasts_n_times_the_base_up_to_the_maximum() {
-    let mut bench = Bench::new(
-        3,
-        OutlierDetection {
-            base_ejection_time: 30 * SECOND,
-            max_ejection_time: 100 * SECOND,
-            interval: 1000 * SECOND,
-            ..OutlierDetection::default()
-        },
-    );
-    for seconds in [30, 60, 90, 100, 100] {
-        assert_eq!(bench.fail(1), Some(seconds * SECOND));
-        bench.pass(seconds * SECOND);
+fn the_nth_ejection_lasts_n_times_the_base_up_to_the_maximum_and_a_failed_probation_is_one() {
+    let detection = r#""base_ejection_time": "30s", "max_ejection_time": "100s", "interval": "1000s""#;
+    for proves_itself in [false, true] {
+        let mut workers = touchy(3, detection);
+        for seconds in [30, 60, 90, 100, 100] {
+            assert_eq!(workers.fail(0, 1), Some(seconds * SECOND));
+            workers.pass(seconds * SECOND);
+            if proves_itself {
+                prove(&mut workers, 1);
+            }
+        }
     }
 }
 
 #[test]
 fn each_interval_without_failures_takes_one_from_the_multiplier() {
-    let mut bench = Bench::new(
-        3,
-        OutlierDetection {
-            interval: 10 * SECOND,
-            ..OutlierDetection::default()
-        },
-    );
+    let mut workers = touchy(3, r#""interval": "10s""#);
     for seconds in [30, 60, 90] {
-        assert_eq!(bench.fail(1), Some(seconds * SECOND));
-        bench.pass(seconds * SECOND);
+        assert_eq!(workers.fail(0, 1), Some(seconds * SECOND));
+        workers.pass(seconds * SECOND);
     }
     // Two whole intervals and a bit after the third ejection's end: 3 - 2 + 1.
-    bench.pass(25 * SECOND);
-    assert_eq!(bench.fail(1), Some(60 * SECOND));
-    bench.pass(60 * SECOND);
-    bench.pass(1000 * SECOND);
-    assert_eq!(bench.fail(1), Some(30 * SECOND));
+    workers.pass(25 * SECOND);
+    assert_eq!(workers.fail(1, 1), Some(60 * SECOND));
+    workers.pass(60 * SECOND);
+    prove(&mut workers, 1);
+    workers.pass(1000 * SECOND);
+    assert_eq!(workers.fail(0, 1), Some(30 * SECOND));
 }
 
 #[test]
 fn past_the_maximum_the_multiplier_grows_no_further_so_that_it_can_fall() {
-    let mut bench = Bench::new(
-        3,
-        OutlierDetection {
-            base_ejection_time: 30 * SECOND,
-            max_ejection_time: 60 * SECOND,
-            interval: 10 * SECOND,
-            ..OutlierDetection::default()
-        },
-    );
+    let detection = r#""base_ejection_time": "30s", "max_ejection_time": "60s", "interval": "10s""#;
+    let mut workers = touchy(3, detection);
     for _ in 0..20 {
-        bench.fail(1);
-        bench.pass(60 * SECOND);
+        workers.fail(0, 1);
+        workers.pass(60 * SECOND);
     }
-    bench.pass(20 * SECOND);
-    assert_eq!(bench.fail(1), Some(30 * SECOND));
+    workers.pass(20 * SECOND);
+    assert_eq!(workers.fail(0, 1), Some(30 * SECOND));
 }
 
 #[test]
-fn an_ejected_host_is_back_exactly_when_its_time_is_over() {
-    let mut bench = Bench::new(2, OutlierDetection::default());
-    assert_eq!(bench.fail(1), Some(30 * SECOND));
-    bench.pass(30 * SECOND - Duration::from_nanos(1));
-    assert!(!bench.available(1));
-    bench.pass(Duration::from_nanos(1));
-    assert!(bench.available(1));
+fn a_failure_that_ejects_nobody_still_keeps_the_multiplier_from_falling() {
+    let mut workers = touchy(3, r#""interval": "10s""#);
+    assert_eq!(workers.fail(0, 1), Some(30 * SECOND));
+    workers.pass(30 * SECOND);
+    prove(&mut workers, 1);
+    // Only one of three may go, and that is another one now.
+    assert_eq!(workers.fail(0, 2), Some(30 * SECOND));
+    for _ in 0..3 {
+        workers.pass(9 * SECOND);
+        assert_eq!(workers.fail(1, 1), None);
+    }
+    workers.pass(9 * SECOND);
+    prove(&mut workers, 2);
+    assert_eq!(workers.fail(0, 1), Some(60 * SECOND));
+}
+
+#[test]
+fn an_ejected_host_is_in_probation_exactly_when_its_time_is_over() {
+    let mut workers = touchy(2, "");
+    assert_eq!(workers.fail(0, 1), Some(30 * SECOND));
+    workers.pass(30 * SECOND - NANOSECOND);
+    let steer = |workers: &mut Workers| {
+        let steering = workers.steer(1, true).expect("a host is out");
+        (workers.stage(1), steering.trial)
+    };
+    assert_eq!(steer(&mut workers), (Stage::Ejected, None));
+    workers.pass(NANOSECOND);
+    assert_eq!(steer(&mut workers), (Stage::Probation, Some(addr(1))));
 }
 
 #[test]
 fn jitter_lengthens_an_ejection_by_up_to_its_bound_and_not_always_alike() {
-    let mut bench = Bench::new(
-        2,
-        OutlierDetection {
-            max_ejection_time_jitter: 10 * SECOND,
-            ..OutlierDetection::default()
-        },
-    );
+    let mut workers = touchy(2, r#""max_ejection_time_jitter": "10s""#);
     let mut durations = Vec::new();
     for _ in 0..50 {
-        let duration = bench.fail(1).unwrap_or_default();
+        let duration = workers.fail(0, 1).expect("it is ejected");
         assert!((30 * SECOND..=40 * SECOND).contains(&duration), "{duration:?}");
         durations.push(duration);
-        bench.pass(10_000 * SECOND);
+        workers.pass(10_000 * SECOND);
     }
     durations.sort();
     durations.dedup();
@@ -177,130 +125,101 @@ fn jitter_lengthens_an_ejection_by_up_to_its_bound_and_not_always_alike() {
 
 #[test]
 fn stragglers_of_before_an_ejection_neither_prolong_it_nor_count_after_it() {
-    let mut bench = Bench::new(3, OutlierDetection::default());
-    let before = bench.now;
-    assert_eq!(bench.fail(1), Some(30 * SECOND));
-    assert_eq!(bench.attempt_begun(1, E503, before), []);
-    let at_the_same_moment = bench.now;
-    bench.pass(30 * SECOND);
-    assert!(bench.available(1));
-    let events = bench.attempt_begun(1, E503, before);
-    assert!(
-        !events.iter().any(|event| matches!(event, Event::Ejected { .. })),
-        "{events:?}"
-    );
-    assert_eq!(bench.attempt_begun(1, E503, at_the_same_moment), []);
-    assert_eq!(bench.fail(1), Some(60 * SECOND));
+    let mut workers = touchy(3, "");
+    let before = workers.now();
+    assert_eq!(workers.fail(0, 1), Some(30 * SECOND));
+    let at_the_same_moment = workers.now();
+    let stragglers = |workers: &mut Workers| {
+        let health = workers.health(1);
+        for worker in [0, 1] {
+            for began in [before, at_the_same_moment] {
+                workers.attempt_begun(worker, 1, E503, began);
+            }
+        }
+        assert_eq!(workers.health(1), health);
+    };
+    stragglers(&mut workers);
+    workers.pass(30 * SECOND);
+    stragglers(&mut workers);
+    // Nor do they prove anything.
+    workers.attempt_begun(0, 1, Outcome::Success, at_the_same_moment);
+    assert_eq!(workers.stage(1), Stage::Probation);
+    prove(&mut workers, 1);
+    stragglers(&mut workers);
+    assert_eq!(workers.fail(1, 1), Some(60 * SECOND));
 }
 
 #[test]
 fn the_last_available_host_stays_and_a_lone_one_always() {
-    let mut bench = Bench::new(1, OutlierDetection::default());
-    assert_eq!(bench.refusal(1), Some(EjectionRefusal::LastHost));
-    let mut bench = Bench::new(
-        2,
-        OutlierDetection {
-            max_ejection_percent: Percent::ALL,
-            ..OutlierDetection::default()
-        },
-    );
-    assert!(bench.fail(1).is_some());
-    assert_eq!(bench.refusal(2), Some(EjectionRefusal::LastHost));
+    let mut workers = touchy(1, "");
+    assert_eq!(refusals(&mut workers, 1, Metric::EjectionsRefusedLastHost), 1);
+    let mut workers = touchy(2, r#""max_ejection_percent": 100"#);
+    assert!(workers.fail(0, 1).is_some());
+    assert_eq!(refusals(&mut workers, 2, Metric::EjectionsRefusedLastHost), 1);
+    // A host in probation is not available yet.
+    workers.pass(30 * SECOND);
+    assert_eq!(refusals(&mut workers, 2, Metric::EjectionsRefusedLastHost), 1);
 }
 
 #[test]
-fn half_of_four_may_go_and_when_one_is_back_another_may() {
-    let mut bench = Bench::new(4, OutlierDetection::default());
-    assert!(bench.fail(1).is_some());
-    bench.pass(SECOND);
-    assert!(bench.fail(2).is_some());
-    assert_eq!(bench.refusal(3), Some(EjectionRefusal::MaxEjectionPercent));
-    bench.pass(29 * SECOND);
-    assert!(bench.available(1) && !bench.available(2));
-    assert!(bench.fail(3).is_some());
+fn half_of_four_may_go_and_when_one_has_proved_itself_another_may() {
+    let mut workers = touchy(4, "");
+    assert!(workers.fail(0, 1).is_some());
+    workers.pass(SECOND);
+    assert!(workers.fail(1, 2).is_some());
+    assert_eq!(refusals(&mut workers, 3, Metric::EjectionsRefusedMaxEjectionPercent), 1);
+    workers.pass(29 * SECOND);
+    assert_eq!([workers.stage(1), workers.stage(2)], [Stage::Probation, Stage::Ejected]);
+    assert_eq!(refusals(&mut workers, 3, Metric::EjectionsRefusedMaxEjectionPercent), 1);
+    prove(&mut workers, 1);
+    assert!(workers.fail(0, 3).is_some());
 }
 
 #[test]
 fn a_detector_that_only_reports_ejects_nobody_and_says_so() {
-    let mut bench = Bench::new(
-        3,
-        OutlierDetection {
-            enforcing_consecutive_5xx: Percent::NONE,
-            ..OutlierDetection::default()
-        },
-    );
-    assert_eq!(bench.refusal(1), Some(EjectionRefusal::NotEnforced));
-    assert!(bench.available(1));
+    let mut workers = touchy(3, r#""enforcing_consecutive_5xx": 0"#);
+    assert_eq!(refusals(&mut workers, 1, Metric::EjectionsRefusedNotEnforced), 1);
+    assert_eq!(workers.stage(1), Stage::Healthy);
 }
 
 #[test]
 fn a_share_of_zero_ejects_nobody() {
-    let mut bench = Bench::new(
-        10,
-        OutlierDetection {
-            max_ejection_percent: Percent::NONE,
-            ..OutlierDetection::default()
-        },
-    );
-    assert_eq!(bench.refusal(1), Some(EjectionRefusal::MaxEjectionPercent));
+    let mut workers = touchy(10, r#""max_ejection_percent": 0"#);
+    assert_eq!(refusals(&mut workers, 1, Metric::EjectionsRefusedMaxEjectionPercent), 1);
 }
 
 #[test]
 fn a_clock_set_back_keeps_an_ejection_at_its_length() {
-    let mut bench = Bench::new(3, OutlierDetection::default());
-    assert!(bench.fail(1).is_some());
-    bench.now = Timestamp::from_nanos(500_000_000_000);
-    assert!(bench.table.settle(&bench.policy, bench.now).changed);
-    bench.pass(30 * SECOND - Duration::from_nanos(1));
-    assert!(!bench.available(1));
-    bench.pass(Duration::from_nanos(1));
-    assert!(bench.available(1));
+    let mut workers = touchy(3, "");
+    assert!(workers.fail(0, 1).is_some());
+    workers.set_back(500_000 * SECOND);
+    workers.tick_all();
+    workers.pass(30 * SECOND - NANOSECOND);
+    workers.tick_all();
+    assert_eq!(workers.stage(1), Stage::Ejected);
+    workers.pass(NANOSECOND);
+    workers.tick_all();
+    assert_eq!(workers.stage(1), Stage::Probation);
 }
 
 #[test]
 fn a_host_that_nobody_configured_is_forgotten_when_it_is_not_seen_for_long() {
-    let mut bench = Bench::new(2, OutlierDetection::default());
-    let stranger = host(77);
-    let _ = bench.table.learn(stranger, bench.now, &bench.policy);
-    let forget_after = bench.policy.picking.forget_after;
-    bench.pass(forget_after - SECOND);
-    let _ = bench.table.settle(&bench.policy, bench.now);
-    assert!(bench.table.get(stranger).is_some());
-    bench.pass(SECOND);
-    assert!(bench.table.settle(&bench.policy, bench.now).changed);
-    assert_eq!(bench.table.get(stranger), None);
-    assert_eq!(bench.table.hosts().len(), 2);
+    let mut workers = Workers::start(2, 2, r#""picking": {"forget_after": "600s"}"#);
+    workers.attempt(0, 77, Outcome::Success);
+    assert_eq!(workers.health(77).seen, workers.now());
+    workers.live(599 * SECOND);
+    assert!(workers.table().get(addr(77)).is_some());
+    workers.live(SECOND);
+    assert_eq!(workers.table().get(addr(77)), None);
+    assert_eq!(workers.table().hosts().len(), 2);
 }
 
 #[test]
 fn a_full_table_takes_no_host_on_and_says_so() {
-    let mut bench = Bench::new(2, OutlierDetection::default());
-    bench.policy.picking.max_hosts = 2;
-    assert_eq!(bench.attempt(77, E503), [Event::Full { host: host(77) }]);
-    assert_eq!(bench.table.hosts().len(), 2);
-}
-
-#[test]
-fn a_table_survives_its_record_and_every_cut_or_foreign_record_is_refused() {
-    let mut bench = Bench::new(3, OutlierDetection::default());
-    let _ = bench.table.learn(
-        HostAddr::from(std::net::SocketAddr::from(([1; 8], 443))),
-        bench.now,
-        &bench.policy,
-    );
-    bench.fail(1);
-    bench.policy.outlier_detection.consecutive_5xx = 9;
-    bench.fail(2);
-    let record = bench.table.encode();
-    assert_eq!(ClusterTable::decode(&record), Ok(bench.table.clone()));
-    // A cut between two hosts is a shorter table; nothing else is a table at all.
-    let whole = (0..record.len())
-        .filter(|cut| ClusterTable::decode(&record[..*cut]).is_ok())
-        .count();
-    assert_eq!(whole, bench.table.hosts().len());
-    let mut foreign = record;
-    foreign[0] = 2;
-    assert!(ClusterTable::decode(&foreign).is_err());
+    let mut workers = Workers::start(1, 2, r#""picking": {"max_hosts": 2}"#);
+    workers.attempt(0, 77, E503);
+    assert_eq!(workers.count(Metric::ErrorsMaxHosts), 1);
+    assert_eq!(workers.table().get(addr(77)), None);
 }
 
 #[test]
@@ -311,24 +230,41 @@ fn every_detector_survives_the_record() {
 }
 
 #[test]
+fn an_ejection_names_its_detector_and_is_counted_as_its_own() {
+    let mut workers = touchy(3, "");
+    workers.fail(0, 1);
+    let detector = |workers: &Workers| match workers.state(1) {
+        HostState::Ejected(ejection) => Some(ejection.detector),
+        _ => None,
+    };
+    assert_eq!(detector(&workers), Some(Detector::Consecutive5xx));
+    workers.pass(30 * SECOND);
+    workers.fail(0, 1);
+    assert_eq!(detector(&workers), Some(Detector::Probation));
+    assert_eq!(workers.count(Metric::EjectionsConsecutive5xx), 1);
+    assert_eq!(workers.count(Metric::EjectionsProbation), 1);
+}
+
+#[test]
 fn a_host_that_was_never_seen_is_not_blamed_for_what_was_only_sent_to_it() {
-    let mut bench = Bench::new(3, OutlierDetection::default());
-    let sent = |bench: &Bench| Attempt {
-        host: host(1),
-        began: bench.now,
+    let mut workers = touchy(3, "");
+    let sent = |host: HostAddr, began: Timestamp| Attempt {
+        host,
+        began,
+        took: Some(Duration::from_millis(1)),
         outcome: E503,
         seen: false,
     };
-    let attempt = sent(&bench);
-    let change = bench
-        .table
-        .record(&attempt, &bench.policy, bench.now, &mut bench.entropy);
-    assert_eq!((change.changed, change.events), (false, vec![]));
-    let _ = bench.table.learn(host(1), bench.now, &bench.policy);
-    bench.pass(SECOND);
-    let attempt = sent(&bench);
-    let change = bench
-        .table
-        .record(&attempt, &bench.policy, bench.now, &mut bench.entropy);
-    assert!(matches!(change.events[..], [Event::Ejected { .. }]), "{change:?}");
+    let attempt = sent(addr(1), workers.now());
+    workers.workers[0].record(CLUSTER, &attempt);
+    let stranger = sent(addr(77), workers.now());
+    workers.workers[0].record(CLUSTER, &stranger);
+    assert_eq!(workers.stage(1), Stage::Healthy);
+    assert_eq!(workers.table().get(addr(77)), None);
+    workers.attempt(1, 1, Outcome::Success);
+    workers.tick_all();
+    workers.pass(SECOND);
+    let attempt = sent(addr(1), workers.now());
+    workers.workers[0].record(CLUSTER, &attempt);
+    assert_eq!(workers.stage(1), Stage::Ejected);
 }
