@@ -31,8 +31,13 @@ impl Chance {
         range.start + self.number() % (range.end - range.start).max(1)
     }
 
+    /// A number from 0 to below 1, all alike.
+    pub fn part(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// True with that probability.
     pub fn happens(&mut self, probability: f64) -> bool {
-        ((self.number() >> 11) as f64) < probability * (1u64 << 53) as f64
+        self.part() < probability
     }
 }

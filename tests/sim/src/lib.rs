@@ -13,15 +13,18 @@
 //! | file | what it is |
 //! |---|---|
 //! | `sim` | the scenario's view: everything there is to say |
-//! | `engine` | events over virtual time; hooks between host calls; workers that take turns |
+//! | `load` | many requests at a rate, and what came of them |
+//! | `engine`, `queue`, `running` | events over virtual time; hooks between host calls; workers that take turns |
 //! | `stream` | a request's way through the filter, as Envoy takes it |
 //! | `vms` | VMs loaded, killed, reloaded; ticks; callouts |
-//! | `vm` | a VM: a thread that runs the module's callbacks, one at a time |
+//! | `vm`, `handover` | a VM: a thread that runs the module's callbacks, one at a time |
 //! | `host`, `world` | the host functions, and the state behind them |
 //! | `shared_data`, `metrics`, `headers` | parts of that state, each with Envoy's rules |
-//! | `upstream` | clusters, hosts and what they do |
+//! | `upstream`, `reply`, `latency` | clusters, hosts, what they answer and how long they take |
+//! | `admin` | Envoy's own interface, as a host |
 //! | `request` | what the client sends and gets |
 //! | `faults`, `tally`, `heap`, `chance` | failing host calls, counted host calls, counted memory, seeds |
+//! | `cpu` | one processor for all threads of a simulation |
 //!
 //! Nothing here reads the machine's clock, sleeps, or opens a socket. A panic of the module fails the test with its
 //! message (or, if the scenario says so, is what it is in Envoy: the end of that VM).
@@ -30,14 +33,23 @@
 use sidestep as _;
 
 mod abi;
+mod admin;
 mod chance;
+mod cpu;
 mod engine;
 mod faults;
+mod grpc;
+mod handover;
 mod headers;
 mod heap;
 mod host;
+mod latency;
+mod load;
 mod metrics;
+mod queue;
+mod reply;
 mod request;
+mod running;
 mod shared_data;
 mod sim;
 mod stream;
@@ -52,8 +64,11 @@ pub use chance::Chance;
 pub use faults::Faults;
 pub use headers::Headers;
 pub use heap::Heap;
+pub use latency::Latency;
+pub use load::{Load, Served};
+pub use reply::{Failure, Reply};
 pub use request::{Answer, Request};
 pub use sim::{Sim, StreamId};
 pub use tally::Tally;
-pub use upstream::{Failure, HostHandle, Reply, Seen};
+pub use upstream::{Fitness, HostHandle, Seen};
 pub use world::LogLine;

@@ -17,6 +17,8 @@ struct Metric {
 #[derive(Default)]
 pub(crate) struct Metrics {
     metrics: Vec<Metric>,
+    /// A `stats_matcher` keeps them all out: they can be defined and written, and stay at 0.
+    pub(crate) excluded: bool,
 }
 
 /// The ids that one VM has been given: an id is its place here, shifted by the type as Envoy does.
@@ -56,19 +58,25 @@ impl Metrics {
 
     /// Counters only go up, gauges both ways.
     pub(crate) fn increment(&mut self, ids: &MetricIds, id: u32, offset: i64) -> Result<(), Status> {
+        let excluded = self.excluded;
         let metric = self.find(ids, id)?;
-        match metric.kind {
-            COUNTER if offset > 0 => metric.value += offset as u64,
-            GAUGE => metric.value = metric.value.wrapping_add_signed(offset),
+        let after = match metric.kind {
+            COUNTER if offset > 0 => metric.value + offset as u64,
+            GAUGE => metric.value.wrapping_add_signed(offset),
             _ => return Err(Status::BadArgument),
+        };
+        if !excluded {
+            metric.value = after;
         }
         Ok(())
     }
 
     /// For a counter it adds, as Envoy's does.
     pub(crate) fn record(&mut self, ids: &MetricIds, id: u32, value: u64) -> Result<(), Status> {
+        let excluded = self.excluded;
         let metric = self.find(ids, id)?;
         match metric.kind {
+            _ if excluded => {}
             COUNTER => metric.value += value,
             GAUGE => metric.value = value,
             _ => metric.records.push(value),
@@ -116,7 +124,19 @@ mod tests {
         metrics.increment(&one, in_one, 2).unwrap();
         metrics.increment(&two, in_two, 3).unwrap();
         assert_eq!(metrics.value("hits"), Some(5));
+        assert_eq!((metrics.get(&one, in_one), metrics.get(&two, in_two)), (Ok(5), Ok(5)));
         assert_eq!(metrics.increment(&two, in_one, 1), Err(Status::NotFound));
+    }
+
+    #[test]
+    fn a_metric_that_is_excluded_takes_what_it_is_told_and_stays_at_zero() {
+        let (mut metrics, mut ids) = (Metrics::default(), MetricIds::default());
+        metrics.excluded = true;
+        let counter = metrics.define(&mut ids, COUNTER, "c").unwrap();
+        let gauge = metrics.define(&mut ids, GAUGE, "g").unwrap();
+        assert_eq!(metrics.increment(&ids, counter, 1), Ok(()));
+        assert_eq!(metrics.record(&ids, gauge, 7), Ok(()));
+        assert_eq!((metrics.get(&ids, counter), metrics.get(&ids, gauge)), (Ok(0), Ok(0)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub struct Request {
     pub(crate) worker: usize,
     pub(crate) cluster: Option<String>,
     pub(crate) routed: bool,
+    pub(crate) route: String,
 }
 
 impl Request {
@@ -35,7 +36,16 @@ impl Request {
             worker: 0,
             cluster: None,
             routed: true,
+            route: String::new(),
         }
+    }
+
+    /// A gRPC call.
+    pub fn grpc(path: &str) -> Request {
+        Request::new("POST", path)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(b"\0\0\0\0\x02hi")
     }
 
     /// A GET.
@@ -94,10 +104,21 @@ impl Request {
         self
     }
 
+    /// The route that it takes has this name (none if nothing is said).
+    pub fn route(mut self, name: &str) -> Request {
+        self.route = name.to_owned();
+        self
+    }
+
     /// No route is for it.
     pub fn unrouted(mut self) -> Request {
         self.routed = false;
         self
+    }
+
+    pub(crate) fn is_grpc(&self) -> bool {
+        let content_type = self.headers.get("content-type").unwrap_or("");
+        content_type == "application/grpc" || content_type.starts_with("application/grpc+")
     }
 
     pub(crate) fn method(&self) -> &str {

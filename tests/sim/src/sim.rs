@@ -1,12 +1,15 @@
 //! The simulator as a scenario sees it.
 
 use crate::abi::{Call, module};
+use crate::admin;
 use crate::engine::{Engine, Hook};
 use crate::faults::Faults;
 use crate::heap::Heap;
+use crate::reply::Reply;
 use crate::request::{Answer, Request};
+use crate::stream::Waits;
 use crate::tally::Tally;
-use crate::upstream::{Cluster, HostHandle, Reply, Seen};
+use crate::upstream::{Cluster, Fitness, HostHandle, Seen};
 use crate::world::{LogLine, World};
 use std::sync::MutexGuard;
 use std::time::Duration;
@@ -29,6 +32,9 @@ pub struct Sim {
 }
 
 impl Sim {
+    /// The address of the admin interface, see [`Sim::admin`].
+    pub const ADMIN: &str = admin::ADDRESS;
+
     /// An Envoy with one worker and this plugin configuration (JSON).
     pub fn new(configuration: impl ToString) -> Sim {
         // SAFETY: the module's entry takes nothing, and each VM's thread calls it once.
@@ -61,6 +67,26 @@ impl Sim {
         self
     }
 
+    /// With a cluster whose one host, [`Sim::ADMIN`], is Envoy's own admin interface. It lists the hosts of all clusters
+    /// unless it is told to answer something else.
+    pub fn admin(mut self, cluster: &str) -> Sim {
+        self.engine.add_cluster(cluster, vec![admin::ADDRESS.to_owned()]);
+        self.engine.admin = Some(cluster.to_owned());
+        self
+    }
+
+    /// With a `stats_matcher` that excludes the module's metrics: they can be defined and written and stay at 0.
+    pub fn without_metrics(self) -> Sim {
+        self.world().metrics.excluded = true;
+        self
+    }
+
+    /// With timers that go off in all VMs at the same time. Unless this is said no two of them do.
+    pub fn ticking_together(mut self) -> Sim {
+        self.engine.tick_together = true;
+        self
+    }
+
     /// Lets the module's panics pass as what they are in Envoy, the end of a VM, instead of failing the test.
     pub fn surviving_traps(mut self) -> Sim {
         self.engine.survives_traps = true;
@@ -89,7 +115,17 @@ impl Sim {
         self.advance(Duration::from_secs(seconds));
     }
 
-    /// Runs until nothing is under way but the ticks.
+    /// As `advance`, but the workers take turns at every host call, in an order that the seed decides.
+    pub fn advance_interleaved(&mut self, time: Duration, seed: u64) {
+        self.engine.advance_interleaved(time, seed);
+    }
+
+    /// The wall clock that the module reads jumps by so many seconds. Virtual time, and so every timer, does not.
+    pub fn jump_clock(&mut self, seconds: i64) {
+        self.world().clock_offset += seconds * 1_000_000_000;
+    }
+
+    /// Runs until nothing is under way but the ticks and what the VMs sent at ticks.
     pub fn settle(&mut self) {
         self.engine.settle();
     }
@@ -136,7 +172,12 @@ impl Sim {
 
     /// Runs until the module holds this request's response back: its retry is under way. False: it never did.
     pub fn until_held(&mut self, id: StreamId) -> bool {
-        self.engine.until_held(id.0)
+        self.engine.until_waits(id.0, &[Waits::ResponseHeld])
+    }
+
+    /// Runs until the client has this request's response headers and not all of its body. False: it has it all.
+    pub fn until_answering(&mut self, id: StreamId) -> bool {
+        self.engine.until_waits(id.0, &[Waits::Response])
     }
 
     /// The client hangs up now.
@@ -159,7 +200,7 @@ impl Sim {
 
     /// Every host of that cluster does this from now on.
     pub fn all_hosts(&mut self, cluster: &str, reply: Reply) {
-        for host in self.cluster_mut(cluster).hosts.clone() {
+        for host in self.cluster_mut(cluster).hosts().to_vec() {
             self.host(&host).replies(reply.clone());
         }
     }
@@ -177,12 +218,12 @@ impl Sim {
 
     /// One host more in a cluster.
     pub fn add_host(&mut self, cluster: &str, host: &str) {
-        self.cluster_mut(cluster).hosts.push(host.to_owned());
+        self.cluster_mut(cluster).add(host);
     }
 
     /// One host less in a cluster.
     pub fn remove_host(&mut self, cluster: &str, host: &str) {
-        self.cluster_mut(cluster).hosts.retain(|name| name != host);
+        self.cluster_mut(cluster).remove(host);
     }
 
     /// Envoy's own load balancing picks this host from now on, or all in turn again. Pins go before it.
@@ -195,6 +236,12 @@ impl Sim {
         self.cluster_mut(cluster).honours_pins = honours;
     }
 
+    /// What Envoy itself thinks of a host of a cluster: the admin interface tells. Its load balancing here does not
+    /// mind.
+    pub fn fitness(&mut self, cluster: &str, host: &str, fitness: Fitness) {
+        self.cluster_mut(cluster).fitness.insert(host.to_owned(), fitness);
+    }
+
     fn cluster_mut(&mut self, name: &str) -> &mut Cluster {
         self.engine.cluster_mut(name).expect("a cluster of that name")
     }
@@ -204,6 +251,16 @@ impl Sim {
     /// The worker's VM dies, as of a trap: no callback, no goodbye. Its next request a second later loads a new one.
     pub fn kill_vm(&mut self, worker: usize) {
         self.engine.kill_vm(worker);
+    }
+
+    /// The worker's VM dies after that many more host calls: 0 for just before its next one.
+    pub fn kill_vm_after(&mut self, worker: usize, calls: u64) {
+        self.engine.kill_vm_after(worker, calls);
+    }
+
+    /// Whether the worker has a VM.
+    pub fn has_vm(&self, worker: usize) -> bool {
+        self.engine.workers[worker].vm.is_some()
     }
 
     /// Envoy gets a new plugin configuration: new VMs for new requests, the old ones go when their requests are over.
@@ -267,8 +324,9 @@ impl Sim {
 
     /// The logged lines that contain this text.
     pub fn logged(&self, text: &str) -> Vec<String> {
-        let logs = self.logs().into_iter().map(|line| line.text);
-        logs.filter(|line| line.contains(text)).collect()
+        let world = self.world();
+        let lines = world.logs.iter().filter(|line| line.text.contains(text));
+        lines.map(|line| line.text.clone()).collect()
     }
 
     /// Host calls of all VMs so far.

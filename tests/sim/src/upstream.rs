@@ -1,8 +1,10 @@
 //! The upstream side: clusters, their hosts, and how each host behaves.
 
+use crate::chance::Chance;
 use crate::headers::Headers;
-use std::collections::VecDeque;
-use std::time::Duration;
+use crate::latency::Latency;
+use crate::reply::{Failure, Reply};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// What a host saw of an attempt.
 #[derive(Clone, Debug)]
@@ -27,242 +29,34 @@ pub struct Seen {
     pub at: u64,
 }
 
-/// A failure that Envoy answers itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The connection was refused.
-    Refused,
-    /// The host closed the connection before any header.
-    Closed,
-    /// The host reset the stream before any header.
-    Reset,
-    /// The route's timeout went by.
-    TimedOut,
-    /// Envoy's own circuit breaker is open.
-    Overflow,
-    /// No host to pick.
-    NoHost,
-    /// No route for the request.
-    NoRoute,
-}
-
-impl Failure {
-    /// Status, flags, details and body of Envoy's answer.
-    pub(crate) fn local_reply(self) -> (u16, u64, &'static str, &'static str) {
-        match self {
-            Failure::Refused => (
-                503,
-                0x20,
-                "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
-                "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, \
-                 transport failure reason: delayed connect error: Connection refused",
-            ),
-            Failure::Closed => (
-                503,
-                0x40,
-                "upstream_reset_before_response_started{connection_termination}",
-                "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
-            ),
-            Failure::Reset => (
-                503,
-                0x10,
-                "upstream_reset_before_response_started{remote_reset}",
-                "upstream connect error or disconnect/reset before headers. reset reason: remote reset",
-            ),
-            Failure::TimedOut => (504, 0x4, "response_timeout", "upstream request timeout"),
-            Failure::Overflow => (
-                503,
-                0x80,
-                "upstream_reset_before_response_started{overflow}",
-                "upstream connect error or disconnect/reset before headers. reset reason: overflow",
-            ),
-            Failure::NoHost => (503, 0x2, "no_healthy_upstream", "no healthy upstream"),
-            Failure::NoRoute => (404, 0x100, "route_not_found", ""),
-        }
-    }
-}
-
-/// What a host does with an attempt.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: Headers,
-    /// `None`: a short text that names the host.
-    pub(crate) body: Option<Vec<Vec<u8>>>,
-    pub(crate) chunked: bool,
-    pub(crate) trailers: Option<Headers>,
-    pub(crate) after: Duration,
-    pub(crate) chunk_gap: Duration,
-    pub(crate) cut: bool,
-    pub(crate) failure: Option<Failure>,
-}
-
-impl Reply {
-    /// An answer with this status, and a short body that names the host.
-    pub fn status(status: u16) -> Reply {
-        Reply {
-            status,
-            headers: Headers::default(),
-            body: None,
-            chunked: false,
-            trailers: None,
-            after: Duration::ZERO,
-            chunk_gap: Duration::ZERO,
-            cut: false,
-            failure: None,
-        }
-    }
-
-    /// No answer at all, but this failure.
-    pub fn failure(failure: Failure) -> Reply {
-        Reply {
-            failure: Some(failure),
-            ..Reply::status(failure.local_reply().0)
-        }
-    }
-
-    /// Its status.
-    pub fn status_code(&self) -> u16 {
-        self.status
-    }
-
-    /// With this body and its length.
-    pub fn body(mut self, body: impl AsRef<[u8]>) -> Reply {
-        self.body = Some(vec![body.as_ref().to_vec()]);
-        self
-    }
-
-    /// With a body in these pieces and no length.
-    pub fn chunks<const N: usize>(mut self, chunks: [&str; N]) -> Reply {
-        self.body = Some(chunks.map(|chunk| chunk.as_bytes().to_vec()).to_vec());
-        self.chunked = true;
-        self
-    }
-
-    /// Without a body: the headers end it.
-    pub fn headers_only(mut self) -> Reply {
-        self.body = Some(Vec::new());
-        self
-    }
-
-    /// With one header more.
-    pub fn header(mut self, name: &str, value: &str) -> Reply {
-        self.headers.add(name, value);
-        self
-    }
-
-    /// With one trailer more.
-    pub fn trailer(mut self, name: &str, value: &str) -> Reply {
-        self.trailers.get_or_insert_default().add(name, value);
-        self
-    }
-
-    /// That much later.
-    pub fn after(mut self, delay: Duration) -> Reply {
-        self.after = delay;
-        self
-    }
-
-    /// With that much time between the pieces of the body.
-    pub fn trickling(mut self, gap: Duration) -> Reply {
-        self.chunk_gap = gap;
-        self
-    }
-
-    /// The connection breaks before the body's end. A callout then comes back with no headers.
-    pub fn cut(mut self) -> Reply {
-        self.cut = true;
-        self
-    }
-
-    /// The headers and body pieces as Envoy hands them to its filters.
-    pub(crate) fn resolve(&self, host: &str, head: bool) -> Resolved {
-        let mut headers = Headers::default();
-        headers.add(":status", self.status.to_string());
-        let mut pieces: Vec<Vec<u8>> = Vec::new();
-        let mut flags = 0;
-        let mut details = "via_upstream";
-        if let Some(failure) = self.failure {
-            let (_, its_flags, its_details, body) = failure.local_reply();
-            (flags, details) = (its_flags, its_details);
-            if !body.is_empty() {
-                headers.add("content-length", body.len().to_string());
-                headers.add("content-type", "text/plain");
-                pieces.push(body.as_bytes().to_vec());
-            }
-            if failure == Failure::Overflow {
-                headers.add("x-envoy-overloaded", "true");
-            }
-        } else {
-            let bodiless = matches!(self.status, 100..=199 | 204 | 304);
-            if !bodiless {
-                let text = || vec![format!("{} from {host}\n", self.status).into_bytes()];
-                pieces = self.body.clone().unwrap_or_else(text);
-                if self.chunked {
-                    headers.add("transfer-encoding", "chunked");
-                } else {
-                    let length: usize = pieces.iter().map(Vec::len).sum();
-                    headers.add("content-length", length.to_string());
-                }
-            }
-            for (name, value) in self.headers.iter() {
-                headers.set(name, value);
-            }
-            headers.add("x-envoy-upstream-service-time", "0");
-        }
-        if head {
-            pieces.clear();
-        }
-        Resolved {
-            headers,
-            pieces,
-            trailers: if head { None } else { self.trailers.clone() },
-            flags,
-            details,
-            cut: self.cut && self.failure.is_none() && !head,
-        }
-    }
-}
-
-/// A reply as Envoy's filters get it.
-#[derive(Clone, Debug)]
-pub(crate) struct Resolved {
-    pub(crate) headers: Headers,
-    pub(crate) pieces: Vec<Vec<u8>>,
-    pub(crate) trailers: Option<Headers>,
-    pub(crate) flags: u64,
-    pub(crate) details: &'static str,
-    pub(crate) cut: bool,
-}
-
 type Behaviour = Box<dyn FnMut(&Seen) -> Reply>;
 
 /// How many attempts a host remembers in full.
 const REMEMBERED: usize = 1_000;
 
 /// A host: what it does, and what it saw.
+#[derive(Default)]
 pub(crate) struct Host {
-    behaviour: Behaviour,
+    /// What it does with an attempt; none: what a host does.
+    behaviour: Option<Behaviour>,
+    latency: Option<Latency>,
     next: VecDeque<Reply>,
     pub(crate) seen: VecDeque<Seen>,
     pub(crate) attempts: u64,
 }
 
-impl Default for Host {
-    fn default() -> Host {
-        Host {
-            behaviour: Box::new(|_| Reply::status(200)),
-            next: VecDeque::new(),
-            seen: VecDeque::new(),
-            attempts: 0,
-        }
-    }
-}
-
 impl Host {
-    pub(crate) fn answer(&mut self, seen: Seen) -> Reply {
+    /// What comes of an attempt, `usual` where nobody said otherwise.
+    pub(crate) fn answer(&mut self, seen: Seen, usual: Reply) -> Reply {
         self.attempts += 1;
-        let reply = self.next.pop_front().unwrap_or_else(|| (self.behaviour)(&seen));
+        let mut reply = match (self.next.pop_front(), &mut self.behaviour) {
+            (Some(reply), _) => reply,
+            (None, Some(behaviour)) => behaviour(&seen),
+            (None, None) => usual,
+        };
+        if let Some(latency) = &mut self.latency {
+            reply.after += latency.draw();
+        }
         if self.seen.len() == REMEMBERED {
             self.seen.pop_front();
         }
@@ -297,7 +91,23 @@ impl HostHandle<'_> {
 
     /// Decides for each attempt.
     pub fn behaves(self, behaviour: impl FnMut(&Seen) -> Reply + 'static) {
-        self.0.behaviour = Box::new(behaviour);
+        self.0.behaviour = Some(Box::new(behaviour));
+    }
+
+    /// Does what a host does if nobody says anything: answers 200.
+    pub fn is_itself(self) {
+        self.0.behaviour = None;
+    }
+
+    /// Answers this share of the attempts, 0 to 1, with that status, and the others with 200.
+    pub fn answers_some(self, share: f64, status: u16, seed: u64) {
+        let mut chance = Chance::new(seed);
+        self.behaves(move |_| Reply::status(if chance.happens(share) { status } else { 200 }));
+    }
+
+    /// Takes that long for each answer's headers, on top of what its replies say.
+    pub fn takes(self, latency: Latency) {
+        self.0.latency = Some(latency);
     }
 
     /// Does these with the next attempts, one each, and then what it did before.
@@ -306,9 +116,29 @@ impl HostHandle<'_> {
     }
 }
 
+/// What Envoy itself thinks of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// Nothing is wrong with it.
+    Fit,
+    /// Envoy's own active health check failed.
+    FailedHealthCheck,
+    /// Envoy's own outlier detection has it out.
+    FailedOutlierCheck,
+    /// The control plane says that it is unhealthy.
+    Unhealthy,
+    /// The control plane says that it is going away.
+    Draining,
+    /// The control plane says that it does not do well, and may be used.
+    Degraded,
+}
+
 /// A cluster: its hosts, and how it picks one.
 pub(crate) struct Cluster {
-    pub(crate) hosts: Vec<String>,
+    hosts: Vec<String>,
+    names: HashSet<String>,
+    /// What Envoy itself thinks of hosts that it does not think fit.
+    pub(crate) fitness: BTreeMap<String, Fitness>,
     pub(crate) honours_pins: bool,
     /// Where everything goes that no pin names.
     pub(crate) steered: Option<String>,
@@ -318,10 +148,29 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn new(hosts: Vec<String>) -> Cluster {
         Cluster {
+            names: hosts.iter().cloned().collect(),
             hosts,
+            fitness: BTreeMap::new(),
             honours_pins: true,
             steered: None,
             turn: 0,
+        }
+    }
+
+    pub(crate) fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    pub(crate) fn add(&mut self, host: &str) {
+        if self.names.insert(host.to_owned()) {
+            self.hosts.push(host.to_owned());
+        }
+    }
+
+    pub(crate) fn remove(&mut self, host: &str) {
+        if self.names.remove(host) {
+            self.hosts.retain(|name| name != host);
+            self.fitness.remove(host);
         }
     }
 
@@ -329,7 +178,7 @@ impl Cluster {
     pub(crate) fn pick(&mut self, pin: Option<&str>) -> Option<String> {
         if let Some(pin) = pin.filter(|_| self.honours_pins) {
             let mut named = pin.split(',').map(str::trim);
-            let found = named.find(|name| self.hosts.iter().any(|host| host == name));
+            let found = named.find(|name| self.names.contains(*name));
             if let Some(host) = found {
                 return Some(host.to_owned());
             }

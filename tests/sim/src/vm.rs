@@ -4,12 +4,12 @@
 //! the VM can stop and hand back, so that another VM may do something between two calls of the first.
 
 use crate::abi::{Call, module};
+use crate::handover::{Giver, Taker, pair};
 use crate::heap;
 use crate::world::{ROOT, World};
 use std::cell::{Cell, RefCell};
 use std::panic;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -81,13 +81,15 @@ pub(crate) enum FromVm {
     At(Call),
     /// The module panicked: in Envoy the VM would be gone.
     Trapped(String),
+    /// The scenario wants the VM dead before its next host call.
+    Killed,
 }
 
 struct Border {
     world: Arc<Mutex<World>>,
     vm: usize,
-    to_host: Sender<FromVm>,
-    from_host: Receiver<ToVm>,
+    to_host: Giver<FromVm>,
+    from_host: Taker<ToVm>,
 }
 
 thread_local! {
@@ -100,16 +102,16 @@ fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
 
 /// The simulator's end of a VM.
 pub(crate) struct Vm {
-    to_vm: Sender<ToVm>,
-    from_vm: Receiver<FromVm>,
+    to_vm: Giver<ToVm>,
+    from_vm: Taker<FromVm>,
     pub(crate) busy: bool,
 }
 
 impl Vm {
     /// Starts the thread. Dropping the `Vm` ends it, without another callback.
     pub(crate) fn spawn(world: Arc<Mutex<World>>, vm: usize) -> Vm {
-        let (to_vm, from_host) = channel();
-        let (to_host, from_vm) = channel();
+        let (to_vm, from_host) = pair();
+        let (to_host, from_vm) = pair();
         let body = move || {
             let border = Rc::new(Border {
                 world,
@@ -118,10 +120,10 @@ impl Vm {
                 from_host,
             });
             BORDER.set(Some(border.clone()));
-            while let Ok(ToVm::Run(job)) = border.from_host.recv() {
+            while let Ok(ToVm::Run(job)) = border.from_host.take() {
                 let returned = run(&border, &job);
                 locked(&border.world).vms[vm].heap = heap::figures();
-                if border.to_host.send(FromVm::Returned(returned)).is_err() {
+                if border.to_host.give(FromVm::Returned(returned)).is_err() {
                     break;
                 }
             }
@@ -151,10 +153,10 @@ impl Vm {
     }
 
     fn go(&mut self, message: ToVm) -> FromVm {
-        self.to_vm.send(message).expect("the VM's thread is there");
+        self.to_vm.give(message).expect("the VM's thread is there");
         let answer = self
             .from_vm
-            .recv_timeout(Duration::from_secs(60))
+            .take_within(Duration::from_secs(60))
             .expect("the module returns from its callback within a minute");
         self.busy = matches!(answer, FromVm::At(_));
         answer
@@ -167,10 +169,18 @@ impl Vm {
 pub(crate) fn host_call<T>(call: Call, f: impl FnOnce(&mut World, usize) -> T) -> Option<T> {
     heap::counting(false, || {
         let border = BORDER.try_with(|border| border.borrow().clone()).ok().flatten()?;
-        let stops = locked(&border.world).vms[border.vm].stop_at & call.bit() != 0;
+        let (stops, dies) = {
+            let mut world = locked(&border.world);
+            let vm = &mut world.vms[border.vm];
+            (vm.stop_at & call.bit() != 0, vm.dies_now())
+        };
+        if dies {
+            let _ = border.to_host.give(FromVm::Killed);
+            sleep_for_ever();
+        }
         if stops {
-            let handed = border.to_host.send(FromVm::At(call));
-            if handed.is_err() || border.from_host.recv().is_err() {
+            let handed = border.to_host.give(FromVm::At(call));
+            if handed.is_err() || border.from_host.take().is_err() {
                 // The test is over while the module was in the middle of something: this thread has no way back.
                 sleep_for_ever();
             }
@@ -223,7 +233,7 @@ fn set_trap(otherwise: Hook) {
             if let Ok(Some(border)) = border {
                 heap::counting(false, || {
                     TRAPPED.set(true);
-                    let _ = border.to_host.send(FromVm::Trapped(info.to_string()));
+                    let _ = border.to_host.give(FromVm::Trapped(info.to_string()));
                 });
                 return;
             }

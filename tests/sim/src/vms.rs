@@ -1,7 +1,8 @@
 //! The life of the workers' VMs, their timers, and the calls they send out.
 
-use crate::engine::{Engine, Event};
-use crate::upstream::{Failure, Reply};
+use crate::engine::Engine;
+use crate::queue::Event;
+use crate::reply::{Failure, Reply};
 use crate::vm::{Job, Vm};
 use crate::world::{Callout, CalloutAnswer, Deferred, VmState};
 use std::time::Duration;
@@ -23,7 +24,7 @@ impl Engine {
         for worker in 0..self.workers.len() {
             // Workers start one after the other, never in the same nanosecond.
             self.world().now += 1_371;
-            match self.load_vm() {
+            match self.load_vm(worker) {
                 Some(vm) => self.workers[worker].vm = Some(vm),
                 None => {
                     let logs = self.world().logs.clone();
@@ -35,7 +36,7 @@ impl Engine {
     }
 
     /// A new VM, configured; `None` where it refuses its configuration.
-    fn load_vm(&mut self) -> Option<usize> {
+    fn load_vm(&mut self, worker: usize) -> Option<usize> {
         let vm = {
             let mut world = self.world();
             world.vms.push(VmState {
@@ -61,7 +62,10 @@ impl Engine {
             }
         }
         if taken == Some(1) {
-            self.set_timer(vm, false);
+            let period = self.world().vms[vm].tick_period_ms;
+            if let Some(period) = period {
+                self.schedule(self.phase(worker, period), Event::Tick(vm));
+            }
             Some(vm)
         } else {
             self.vms[vm] = None;
@@ -74,7 +78,7 @@ impl Engine {
         let now = self.world().now;
         let state = &self.workers[worker];
         if state.vm.is_none() && now >= state.dead_until {
-            let vm = self.load_vm();
+            let vm = self.load_vm(worker);
             self.workers[worker].vm = vm;
         }
         self.workers[worker].vm
@@ -85,13 +89,21 @@ impl Engine {
         let Some(period) = self.world().vms[vm].tick_period_ms else {
             return;
         };
-        let set = self
-            .events
-            .values()
-            .any(|event| matches!(event, Event::Tick(it) if *it == vm));
-        if self.vms[vm].is_some() && (ticked || !set) {
+        if self.vms[vm].is_some() && (ticked || !self.events.is_ticking(vm)) {
             self.schedule(Duration::from_millis(period.into()), Event::Tick(vm));
         }
+    }
+
+    /// When a worker's timer goes off for the first time: the first worker's after a period, each other's somewhere
+    /// within it, no two alike.
+    fn phase(&self, worker: usize, period_ms: u32) -> Duration {
+        let period = Duration::from_millis(period_ms.into());
+        if worker == 0 || self.tick_together {
+            return period;
+        }
+        // Multiples of the golden ratio: spread evenly, however many there are.
+        let part = (worker as f64 * 0.618_034).fract();
+        period.mul_f64(part).max(Duration::from_nanos(1))
     }
 
     pub(crate) fn trapped(&mut self, vm: usize, message: &str) {
@@ -103,6 +115,13 @@ impl Engine {
         self.vm_died(vm);
     }
 
+    pub(crate) fn kill_vm_after(&mut self, worker: usize, calls: u64) {
+        self.start().expect("the module takes its configuration");
+        if let Some(vm) = self.workers[worker].vm {
+            self.world().vms[vm].calls_to_live = Some(calls);
+        }
+    }
+
     pub(crate) fn kill_vm(&mut self, worker: usize) {
         self.start().expect("the module takes its configuration");
         if let Some(vm) = self.workers[worker].vm {
@@ -111,7 +130,7 @@ impl Engine {
     }
 
     /// The VM is gone: its requests are answered by Envoy, its callouts' answers reach nobody.
-    fn vm_died(&mut self, vm: usize) {
+    pub(crate) fn vm_died(&mut self, vm: usize) {
         self.vms[vm] = None;
         let now = self.world().now;
         for worker in &mut self.workers {
@@ -120,8 +139,7 @@ impl Engine {
                 worker.dead_until = now + RELOAD_BACK_OFF.as_nanos() as u64;
             }
         }
-        let of_this_vm = |event: &Event| matches!(event, Event::Tick(it) | Event::Callout { vm: it, .. } if *it == vm);
-        self.events.retain(|_, event| !of_this_vm(event));
+        self.events.forget_vm(vm);
         let streams = self.streams.iter().filter(|(_, stream)| stream.vm == Some(vm));
         let streams: Vec<u32> = streams.map(|(id, _)| *id).collect();
         for id in streams {
@@ -164,8 +182,7 @@ impl Engine {
         if in_use || self.vms[vm].is_none() {
             return;
         }
-        self.events
-            .retain(|_, event| !matches!(event, Event::Tick(it) | Event::Callout { vm: it, .. } if *it == vm));
+        self.events.forget_vm(vm);
         if self.call(vm, Job::EndRoot).is_some() {
             self.vms[vm] = None;
         }
@@ -195,7 +212,7 @@ impl Engine {
         } else {
             reply
         };
-        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head);
+        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head, false);
         let answer = CalloutAnswer {
             headers: (!resolved.cut).then_some(resolved.headers),
             body: if resolved.cut {

@@ -47,7 +47,7 @@ pub(crate) enum Deferred {
 #[derive(Clone, Debug)]
 pub(crate) struct Callout {
     pub(crate) token: u32,
-    /// The stream whose callback sent it, 0 for none: only for the accounts.
+    /// The stream whose callback sent it, 0 for none (a tick): for the accounts, and to know who waits.
     pub(crate) stream: u32,
     pub(crate) cluster: String,
     pub(crate) headers: Headers,
@@ -86,6 +86,22 @@ pub(crate) struct VmState {
     /// The stream on whose account the host calls go, 0 for none.
     pub(crate) account: u32,
     pub(crate) heap: Heap,
+    /// How many host calls the VM has left before it dies; `None`: no such end.
+    pub(crate) calls_to_live: Option<u64>,
+}
+
+impl VmState {
+    /// Counts down to the call before which the VM dies, and says whether this is it.
+    pub(crate) fn dies_now(&mut self) -> bool {
+        match &mut self.calls_to_live {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
 }
 
 /// What the host functions see of one stream.
@@ -116,8 +132,10 @@ pub(crate) struct Queue {
 /// The host's state.
 #[derive(Default)]
 pub(crate) struct World {
-    /// Nanoseconds since the epoch.
+    /// Nanoseconds since the epoch, and never backwards.
     pub(crate) now: u64,
+    /// By how many nanoseconds the wall clock, which the module reads, is ahead of it.
+    pub(crate) clock_offset: i64,
     pub(crate) vms: Vec<VmState>,
     pub(crate) streams: BTreeMap<u32, StreamState>,
     pub(crate) shared: SharedData,
@@ -132,6 +150,11 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// The wall clock.
+    pub(crate) fn wall(&self) -> u64 {
+        self.now.saturating_add_signed(self.clock_offset)
+    }
+
     /// The context that a host call acts on.
     fn acting(&self, vm: usize) -> u32 {
         let state = &self.vms[vm];
@@ -276,6 +299,10 @@ impl World {
             _ => {}
         }
         let stream = self.stream(vm).ok_or(Status::NotFound)?;
+        let request_is_there = stream.request_headers.is_some() || stream.log_request_headers.is_some();
+        if path.starts_with("request.") && !request_is_there {
+            return Err(Status::NotFound);
+        }
         stream.properties.get(&path).cloned().ok_or(Status::NotFound)
     }
 

@@ -25,7 +25,7 @@ unsafe extern "C" fn proxy_get_log_level(level: *mut u32) -> u32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
     call(Call::GetTime, 0, |world, _| {
-        unsafe { put(time, world.now) };
+        unsafe { put(time, world.wall()) };
         Ok(())
     })
 }

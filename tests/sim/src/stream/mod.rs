@@ -4,10 +4,11 @@ mod request;
 mod response;
 
 use crate::abi::{PAUSE, stream};
-use crate::engine::{Engine, Event};
+use crate::engine::Engine;
 use crate::headers::Headers;
+use crate::queue::Event;
+use crate::reply::Resolved;
 use crate::request::{Answer, Request};
-use crate::upstream::Resolved;
 use crate::vm::Job;
 use crate::world::Deferred;
 use std::collections::VecDeque;
@@ -69,6 +70,9 @@ pub(crate) struct Stream {
     response: Option<Resolved>,
     response_pieces: VecDeque<Piece>,
     gap: Duration,
+    /// How long the whole answer may take, and how long its headers.
+    timeout: Option<Duration>,
+    headers_timeout: Option<Duration>,
     /// The response is one that Envoy makes for `send_local_response`.
     local: bool,
 }
@@ -101,6 +105,8 @@ impl Engine {
             response: None,
             response_pieces: VecDeque::new(),
             gap: Duration::ZERO,
+            timeout: None,
+            headers_timeout: None,
             local: false,
         };
         self.streams.insert(id, stream);
@@ -115,6 +121,10 @@ impl Engine {
             Event::RequestPiece(id) => self.prepare_request_piece(*id),
             Event::Response(id) => self.prepare_response(*id),
             Event::ResponsePiece(id) => self.prepare_response_piece(*id),
+            Event::TimedOut(id) => {
+                self.time_out(*id);
+                None
+            }
             Event::End(id) => self.prepare_end(*id),
             Event::Callout { vm, callout, answer } => {
                 self.vms[*vm].as_ref()?;
@@ -154,7 +164,7 @@ impl Engine {
             Event::Response(id) => self.after_response_headers(*id, pauses),
             Event::ResponsePiece(id) => self.after_response_piece(*id, pauses),
             Event::End(id) => self.forget_stream(*id),
-            Event::Tick(_) | Event::Callout { .. } => {}
+            Event::Tick(_) | Event::Callout { .. } | Event::TimedOut(_) => {}
         }
         for action in deferred {
             match action {
@@ -217,16 +227,9 @@ impl Engine {
         Some((vm, Job::End { context: id }))
     }
 
-    fn drop_events(&mut self, id: u32) {
-        self.events.retain(|_, event| {
-            !matches!(event, Event::Open(it) | Event::RequestPiece(it) | Event::Response(it)
-                | Event::ResponsePiece(it) | Event::End(it) if *it == id)
-        });
-    }
-
     /// The client has all it will get; what is left are the last callbacks.
     pub(crate) fn close(&mut self, id: u32) {
-        self.drop_events(id);
+        self.events.forget_stream(id);
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.waits = Waits::Nothing;
             self.schedule(Duration::ZERO, Event::End(id));
@@ -241,13 +244,19 @@ impl Engine {
             return;
         }
         stream.answer.client_gone = true;
-        if let Some(state) = self.world().streams.get_mut(&id) {
-            let flag: u64 = 0x4000;
-            state
-                .properties
-                .insert("response.flags".to_owned(), flag.to_le_bytes().to_vec());
-        }
+        self.ends_with(id, 0x4000, "downstream_remote_disconnect");
         self.close(id);
+    }
+
+    /// What the log says of a stream that does not end as it should.
+    fn ends_with(&mut self, id: u32, flags: u64, details: &str) {
+        if let Some(state) = self.world().streams.get_mut(&id) {
+            let mut property = |path: &str, value: &[u8]| {
+                state.properties.insert(path.to_owned(), value.to_vec());
+            };
+            property("response.flags", &flags.to_le_bytes());
+            property("response.code_details", details.as_bytes());
+        }
     }
 
     /// The stream is gone for the module too: its answer stays.
@@ -261,7 +270,7 @@ impl Engine {
         }
         stream.answer.took = Duration::from_nanos(world.now - stream.opened);
         drop(world);
-        self.drop_events(id);
+        self.events.forget_stream(id);
         self.answers.insert(id, stream.answer);
     }
 }

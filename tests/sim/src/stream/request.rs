@@ -1,9 +1,11 @@
 //! A request's way to its host.
 
 use super::{Piece, Waits, end_of};
-use crate::engine::{Engine, Event};
+use crate::engine::Engine;
 use crate::headers::Headers;
-use crate::upstream::{Failure, Reply, Seen};
+use crate::queue::Event;
+use crate::reply::{Failure, Reply};
+use crate::upstream::Seen;
 use crate::vm::Job;
 use crate::world::StreamState;
 use std::time::Duration;
@@ -29,18 +31,22 @@ impl Engine {
         let end = stream.request.finished && end_of(&stream.request_pieces);
         let headers = stream.request.headers.clone();
         let routed = stream.request.routed;
+        let route = stream.request.route.clone();
         let count = headers.len();
+        let wall = self.world().wall();
         let mut state = StreamState {
             vm,
             request_headers: Some(headers),
             ..StreamState::default()
         };
+        let mut property = |path: &str, value: &[u8]| {
+            state.properties.insert(path.to_owned(), value.to_vec());
+        };
+        property("request.time", &wall.to_le_bytes());
         if routed {
-            let mut property = |path: &str, value: &str| {
-                state.properties.insert(path.to_owned(), value.as_bytes().to_vec());
-            };
-            property("xds.cluster_name", &cluster);
-            property("xds.virtual_host_name", "all");
+            property("xds.cluster_name", cluster.as_bytes());
+            property("xds.route_name", route.as_bytes());
+            property("xds.virtual_host_name", b"all");
         }
         self.world().streams.insert(id, state);
         Some((
@@ -99,6 +105,17 @@ impl Engine {
             let headers = state.request_headers.take().or(state.passed_on.take());
             headers.unwrap_or_default()
         };
+        let mut headers = headers;
+        let mut timeout = |name: &str| {
+            let millis = headers.get(name).and_then(|value| value.parse().ok());
+            headers.remove(name);
+            millis.filter(|millis| *millis > 0).map(Duration::from_millis)
+        };
+        let whole = timeout("x-envoy-upstream-rq-timeout-ms");
+        let its_headers = timeout("x-envoy-upstream-rq-per-try-timeout-ms");
+        if let Some(expected) = its_headers.or(whole) {
+            headers.set("x-envoy-expected-rq-timeout-ms", expected.as_millis().to_string());
+        }
         let pin = headers.get(&self.override_header).map(str::to_owned);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -106,6 +123,8 @@ impl Engine {
         let cluster = stream.request.cluster.clone().unwrap_or_default();
         let routed = stream.request.routed;
         stream.sent = headers;
+        stream.timeout = whole;
+        stream.headers_timeout = its_headers.filter(|it| whole.is_none_or(|whole| *it < whole));
         stream.waits = Waits::Request;
         let host = if routed {
             self.cluster_mut(&cluster)
@@ -164,14 +183,37 @@ impl Engine {
             None if routed => Reply::failure(Failure::NoHost),
             None => Reply::failure(Failure::NoRoute),
         };
-        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        // A time-out for the headers alone lets a body take its time; one for the whole answer cuts it.
+        let (whole, its_headers) = (stream.timeout, stream.headers_timeout);
+        let late = |timeout: Option<Duration>| timeout.filter(|timeout| reply.after > *timeout);
+        let reply = match (late(its_headers), late(whole)) {
+            (Some(timeout), _) => Reply::failure(Failure::TryTimedOut).after(timeout),
+            (None, Some(timeout)) => Reply::failure(Failure::TimedOut).after(timeout),
+            (None, None) => reply,
+        };
+        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head, stream.request.is_grpc());
         stream.answer.tried.extend(host);
         stream.gap = reply.chunk_gap;
         stream.response = Some(resolved);
         self.schedule(reply.after, Event::Response(id));
+        if let Some(timeout) = whole {
+            self.schedule(timeout, Event::TimedOut(id));
+        }
+    }
+
+    /// The whole answer's time is over in the middle of its body.
+    pub(super) fn time_out(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.waits == Waits::Response {
+            stream.answer.cut = true;
+            self.ends_with(id, 0x4, "response_timeout");
+            self.close(id);
+        }
     }
 
     /// One attempt at a host.
@@ -197,6 +239,11 @@ impl Engine {
             callout,
             at: self.world().now,
         };
-        self.hosts.entry(host.to_owned()).or_default().answer(seen)
+        if self.admin_has(host) {
+            let report = self.admin_answer(&seen.path);
+            return self.hosts.entry(host.to_owned()).or_default().answer(seen, report);
+        }
+        let usual = Reply::status(200);
+        self.hosts.entry(host.to_owned()).or_default().answer(seen, usual)
     }
 }

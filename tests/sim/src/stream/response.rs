@@ -1,9 +1,11 @@
 //! A response's way to the client.
 
 use super::{Piece, Stream, Waits, end_of, pieces};
-use crate::engine::{Engine, Event};
+use crate::engine::Engine;
+use crate::grpc;
 use crate::headers::Headers;
-use crate::upstream::Resolved;
+use crate::queue::Event;
+use crate::reply::Resolved;
 use crate::vm::Job;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,6 +54,8 @@ impl Engine {
         let Some(piece) = stream.response_pieces.pop_front() else {
             // Nothing more comes, and the end never did.
             stream.answer.cut = true;
+            let flags = stream.response.as_ref().map_or(0, |response| response.cut_flags);
+            self.ends_with(id, flags, "upstream_reset_after_response_started");
             self.close(id);
             return None;
         };
@@ -159,6 +163,13 @@ impl Engine {
             headers.add(name, value);
         }
         let head = stream.request.method() == "HEAD";
+        let grpc = stream.request.is_grpc();
+        let (headers, body) = if grpc {
+            (grpc::local_reply(status as u16, &body), Vec::new())
+        } else {
+            (headers, body)
+        };
+        let mut headers = headers;
         if !body.is_empty() {
             headers.set("content-length", body.len().to_string());
             if !headers.has("content-type") {
@@ -182,8 +193,9 @@ impl Engine {
                     flags: 0,
                     details: "",
                     cut: false,
+                    cut_flags: 0,
                 });
-                self.drop_events(id);
+                self.events.forget_stream(id);
                 self.schedule(Duration::ZERO, Event::Response(id));
             }
             Waits::ResponseHeld => {

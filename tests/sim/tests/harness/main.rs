@@ -1,11 +1,16 @@
 //! The simulator itself: that it is what Envoy is, as far as a filter can tell.
 
+mod callouts;
+mod endings;
 mod probe;
+mod rush;
+mod time;
+mod values;
 
 use sidestep_sim::{Call, Failure, Reply, Request, Sim, Status};
 use std::time::Duration;
 
-fn playing(part: &str) -> Sim {
+pub(crate) fn playing(part: &str) -> Sim {
     Sim::of(probe::entry, part).cluster("backend", ["a:1", "b:1"])
 }
 

@@ -5,8 +5,8 @@
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel, Status};
-use std::time::Duration;
+use proxy_wasm::types::{Action, ContextType, LogLevel, MetricType, Status};
+use std::time::{Duration, SystemTime};
 
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(kind: u32, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -22,28 +22,76 @@ unsafe extern "C" {
 /// Registers the probe, as a module's entry does.
 pub(crate) fn entry() {
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { part: String::new() }));
+    proxy_wasm::set_root_context(|_| {
+        Box::new(Root {
+            part: String::new(),
+            metrics: (0, 0),
+        })
+    });
 }
 
 struct Root {
     part: String,
+    metrics: (u32, u32),
 }
 
-impl Context for Root {}
+impl Root {
+    /// The part's words after its name: a callout's cluster, path and pin.
+    fn call_out(&self) {
+        let words: Vec<&str> = self.part.split(' ').collect();
+        let mut headers = vec![(":method", "GET"), (":path", words[2]), (":authority", "x")];
+        headers.extend(words.get(3).map(|pin| ("x-sidestep-host", *pin)));
+        let timeout = Duration::from_millis(500);
+        self.dispatch_http_call(words[1], headers, None, vec![], timeout)
+            .unwrap();
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, _token: u32, headers: usize, size: usize, trailers: usize) {
+        let now = self.get_current_time();
+        let status = (headers > 0).then(|| self.get_http_call_response_header(":status").unwrap());
+        let time = (headers > 0).then(|| self.get_http_call_response_header("x-envoy-upstream-service-time"));
+        let body = self.get_http_call_response_body(0, size).unwrap_or_default();
+        let body = String::from_utf8(body).unwrap();
+        log::info!("answer: {status:?} {:?} {size} {trailers}", time.flatten());
+        log::info!("at {:?}: {body}", since_epoch(now));
+    }
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         self.part = String::from_utf8(bytes).unwrap();
-        if self.part == "ticks" {
+        if self.part == "ticks" || self.part.starts_with("calls") {
             self.set_tick_period(Duration::from_millis(250));
+        }
+        if self.part == "gauge" {
+            self.set_tick_period(Duration::from_secs(1));
+            let define = |kind, name| hostcalls::define_metric(kind, name).unwrap();
+            self.metrics = (define(MetricType::Gauge, "level"), define(MetricType::Counter, "ticks"));
         }
         log::info!("configured");
         self.part != "refuse"
     }
 
     fn on_tick(&mut self) {
-        log::info!("tick");
+        if self.part.starts_with("calls") {
+            self.call_out();
+            return;
+        }
+        if self.part == "gauge" {
+            let (level, ticks) = self.metrics;
+            log::info!("{:?} {:?}", hostcalls::get_metric(level), hostcalls::get_metric(ticks));
+            hostcalls::increment_metric(ticks, 1).unwrap();
+            hostcalls::record_metric(level, 7).unwrap();
+            return;
+        }
+        log::info!("tick at {:?}", since_epoch(self.get_current_time()));
     }
 
     fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
@@ -84,6 +132,12 @@ impl Stream {
         }
     }
 
+    fn say_time(&self, phase: &str) {
+        let time = self.get_property(vec!["request", "time"]);
+        let time = time.map(|bytes| Duration::from_nanos(u64::from_le_bytes(bytes.try_into().unwrap())));
+        log::info!("{phase}: {time:?} at {:?}", since_epoch(self.get_current_time()));
+    }
+
     fn call_out(&self) {
         let headers = vec![
             (":method", "GET"),
@@ -122,6 +176,13 @@ impl Stream {
 }
 
 impl Context for Stream {
+    fn on_done(&mut self) -> bool {
+        if self.part == "log" {
+            log::info!("done");
+        }
+        true
+    }
+
     fn on_http_call_response(&mut self, _token: u32, headers: usize, size: usize, _trailers: usize) {
         self.say_maps("callout");
         if headers == 0 {
@@ -152,6 +213,7 @@ impl HttpContext for Stream {
         match self.part.as_str() {
             "trap" if self.get_http_request_header("trap").is_some() => panic!("as asked"),
             "leak" => std::mem::forget(vec![0u8; 100]),
+            "time" => self.say_time("request"),
             "answer" => {
                 self.send_http_response(418, vec![], Some(b"teapot"));
                 return Action::Pause;
@@ -185,6 +247,7 @@ impl HttpContext for Stream {
                 return Action::Pause;
             }
             "count" => self.count(),
+            "time" => self.say_time("response"),
             "bodies" => log::info!("response end {end}"),
             "properties" => {
                 let flags = self.get_property(vec!["response", "flags"]);
@@ -216,5 +279,23 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         self.say_maps("log");
+        if self.part == "log" {
+            let number = |path| {
+                self.get_property(path)
+                    .map(|it| u64::from_le_bytes(it.try_into().unwrap()))
+            };
+            let text = |path| self.get_property(path).map(|it| String::from_utf8(it).unwrap());
+            log::info!(
+                "log: {:x} {:?} {:?} {:?} {:?}",
+                number(vec!["response", "flags"]).unwrap_or(0),
+                text(vec!["response", "code_details"]),
+                text(vec!["upstream", "address"]),
+                text(vec!["xds", "cluster_name"]),
+                text(vec!["xds", "route_name"]),
+            );
+        }
+        if self.part == "time" {
+            self.say_time("log");
+        }
     }
 }
