@@ -1,4 +1,4 @@
-//! Envoy's admin interface, as far as a filter can ask it: `GET /clusters?format=json`.
+//! Envoy's admin interface, as far as a filter can ask it: `GET /clusters?format=json`, with or without a `filter`.
 
 use crate::engine::Engine;
 use crate::reply::Reply;
@@ -27,11 +27,18 @@ impl Engine {
     }
 
     pub(crate) fn admin_answer(&self, path: &str) -> Reply {
-        if path != "/clusters?format=json" {
-            return Reply::status(if path.starts_with("/clusters") { 200 } else { 404 }).body("not in JSON");
+        let Some(query) = path.strip_prefix("/clusters?") else {
+            return Reply::status(404).body("invalid path");
+        };
+        if !query.split('&').any(|part| part == "format=json") {
+            return Reply::status(200).body("not in JSON");
         }
+        let filter = query.split('&').find_map(|part| part.strip_prefix("filter="));
+        let names = filter.map(names_of);
         let mut json = String::from("{\n \"cluster_statuses\": [");
-        for (index, (name, cluster)) in self.clusters.iter().enumerate() {
+        let wanted = |name: &String| names.as_ref().is_none_or(|names| names.contains(name));
+        let listed = self.clusters.iter().filter(|(name, _)| wanted(name));
+        for (index, (name, cluster)) in listed.enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let _ = write!(json, "{comma}\n  {{\n   \"name\": \"{name}\",\n   \"host_statuses\": [");
             for (index, host) in cluster.hosts().iter().enumerate() {
@@ -43,6 +50,24 @@ impl Engine {
         json.push_str("\n ]\n}\n");
         Reply::status(200).header("content-type", "application/json").body(json)
     }
+}
+
+/// The names that a filter of the form `^(one|other)$` matches, whose characters may stand behind backslashes.
+fn names_of(filter: &str) -> Vec<String> {
+    let mut bytes = Vec::new();
+    let mut rest = filter.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits: String = rest.by_ref().take(2).map(char::from).collect();
+            bytes.push(u8::from_str_radix(&digits, 16).expect("two hexadecimal digits"));
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let pattern = String::from_utf8(bytes).expect("a pattern that is text");
+    let inner = pattern.strip_prefix("^(").and_then(|rest| rest.strip_suffix(")$"));
+    let inner = inner.expect("the only form of a filter that is known here");
+    inner.split('|').map(|name| name.replace('\\', "")).collect()
 }
 
 fn status(cluster: &Cluster, host: &str) -> String {

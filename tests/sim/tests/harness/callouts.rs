@@ -145,6 +145,19 @@ fn the_admin_interface_lists_the_hosts_of_all_clusters() {
 }
 
 #[test]
+fn the_admin_interface_lists_only_what_it_is_asked_for() {
+    let path = "calls admin /clusters?format=json&filter=%5E%28ba%5C.ck%7Cadmin%29%24";
+    let mut sim = Sim::of(crate::probe::entry, path)
+        .cluster("backend", ["a:1"])
+        .cluster("ba.ck", ["a:1"])
+        .admin("admin");
+    let json = listed(&mut sim);
+    let clusters = json["cluster_statuses"].as_array().expect("a list");
+    let names: Vec<_> = clusters.iter().map(|cluster| &cluster["name"]).collect();
+    assert_eq!(names, ["ba.ck", "admin"]);
+}
+
+#[test]
 fn the_admin_interface_can_say_something_else() {
     let mut sim = with_admin();
     sim.host(Sim::ADMIN)
