@@ -105,14 +105,14 @@ impl Rated {
     }
 }
 
-/// The hosts with at least `volume` requests, if there are at least `minimum` of them, and any.
+/// The hosts with at least `volume` requests, if there are at least `minimum` of them.
 fn with_volume(hosts: &[Rated], volume: u32, minimum: u32) -> Option<Vec<Rated>> {
     let hosts: Vec<Rated> = hosts
         .iter()
         .filter(|host| host.tally.requests() >= u64::from(volume))
         .copied()
         .collect();
-    (!hosts.is_empty() && hosts.len() >= minimum as usize).then_some(hosts)
+    (hosts.len() >= minimum as usize).then_some(hosts)
 }
 
 /// How success rates lie, all in per cent.
@@ -123,7 +123,7 @@ struct Spread {
 }
 
 impl Spread {
-    /// The spread of at least one host's rate. `factor` is in thousandths.
+    /// `factor` is in thousandths. Of no hosts nothing here is a number, and nobody is below it.
     fn of(hosts: &[Rated], factor: u32) -> Self {
         let count = hosts.len() as f64;
         let mean = hosts.iter().map(|host| host.rate).sum::<f64>() / count;

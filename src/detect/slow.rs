@@ -22,9 +22,13 @@ pub(super) fn accuse(hosts: &[(HostAddr, &Window)], policy: &OutlierDetection, o
     }
     let mut sorted: Vec<Duration> = typical.iter().map(|(_, time)| *time).collect();
     sorted.sort_unstable();
+    // For a host that is slower, this is the median of its peers, that is of all but itself: of two in the middle the upper
+    // one, which accuses less. And a host that is no slower than this is no slower than its peers' median.
+    let Some(peers) = sorted.get(sorted.len().saturating_sub(1) / 2) else {
+        return;
+    };
     for (host, time) in typical {
-        let evidence = median_without(&sorted, time).and_then(|peers| compare(time, peers, slow));
-        if let Some(evidence) = evidence {
+        if let Some(evidence) = compare(time, *peers, slow) {
             out.push(Accusation {
                 host,
                 detector: Detector::Slow,
@@ -33,14 +37,6 @@ pub(super) fn accuse(hosts: &[(HostAddr, &Window)], policy: &OutlierDetection, o
             });
         }
     }
-}
-
-/// The median of all but one `own`, which is one of them; of two in the middle the upper one, which accuses less.
-fn median_without(sorted: &[Duration], own: Duration) -> Option<Duration> {
-    let middle = sorted.len().checked_sub(1)? / 2;
-    // Without `own` all that come after it move down by one.
-    let at = sorted.partition_point(|time| *time < own);
-    sorted.get(if at <= middle { middle + 1 } else { middle }).copied()
 }
 
 /// What is wrong with a typical time, against the median of the peers'.

@@ -287,6 +287,9 @@ fn a_host_without_requests_has_no_rate_even_if_no_volume_is_asked_for() {
     // All others are accused of reaching 0 %, as in Envoy, and are like their peers.
     let counts = [(7, 0), (0, 0), (7, 0)];
     assert_eq!(cleared(&counts, Detector::FailurePercentage, &policy), [0, 2]);
+    // Nor does it count in the mean.
+    let counts = [(200, 0), (200, 0), (0, 0), (200, 0), (200, 0), (200, 200)];
+    assert_eq!(accused(&counts, Detector::SuccessRate, &policy), [5]);
 }
 
 #[test]

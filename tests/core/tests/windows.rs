@@ -64,6 +64,14 @@ fn an_answer_of_an_earlier_interval_that_is_cut_short_is_a_failure_of_this_one()
 }
 
 #[test]
+fn a_window_with_nothing_but_a_time_is_not_empty() {
+    let mut window = Window::default();
+    assert!(window.is_empty());
+    window.times.add(Duration::from_millis(1));
+    assert!(!window.is_empty());
+}
+
+#[test]
 fn counts_stop_at_their_end() {
     let full = Tally {
         successes: u32::MAX,
@@ -243,6 +251,7 @@ fn bytes_that_nothing_writes_are_no_window() {
         &[4, 0],
         // A bucket that counts nothing, one that is none, one twice, and two in the wrong order.
         &[4, 1, 7, 0, 0],
+        &[4, 2, 7, 1, 0, 8, 0, 0],
         &[4, 1, 76, 1, 0],
         &[4, 2, 7, 1, 0, 7, 1, 0],
         &[4, 2, 7, 1, 0, 6, 1, 0],
