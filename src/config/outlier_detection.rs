@@ -169,13 +169,13 @@ impl OutlierDetection {
     pub(super) fn read(block: &mut Block<'_>) -> Result<Self> {
         block.accept_protobuf();
         let mut policy = Self::default();
-        for (name, slot) in COUNTS {
+        for &(name, slot) in &COUNTS {
             set(slot(&mut policy), block.integer(name, COUNT)?);
         }
-        for (name, slot) in PERCENTS {
+        for &(name, slot) in &PERCENTS {
             set(slot(&mut policy), block.percent(name)?);
         }
-        for (name, slot) in BOOLEANS {
+        for &(name, slot) in &BOOLEANS {
             set(slot(&mut policy), block.boolean(name)?);
         }
         set(&mut policy.interval, block.duration("interval", EJECTION_TIME)?);
