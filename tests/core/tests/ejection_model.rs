@@ -1,4 +1,5 @@
-//! The ejection logic against a naive model: both take the same steps, and must agree on who is out and until when.
+//! Ejections against a naive model: one to four workers over one host, and a model that knows of no workers, take the
+//! same steps, and must agree on who is out, until when, and for the how manieth time.
 //!
 //! The model keeps the whole story of each host and recounts it at every step, so it shares no arithmetic with the
 //! real thing. Invariants that hold whatever the model says are checked after each step.
@@ -6,22 +7,27 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 use proptest::prelude::*;
-use sidestep::config::{ClusterPolicy, OutlierDetection};
-use sidestep::health::{Attempt, ClusterTable};
-use sidestep::model::{Entropy, FailureOrigin, HostAddr, Outcome, Percent, Timestamp};
+use sidestep::health::HostState;
+use sidestep::model::Outcome;
+use sidestep_core::workers::{E500, E503, RESET, Workers, addr};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
 enum Step {
     /// An attempt at a host ends now; it began this many milliseconds ago.
-    Attempt { host: u16, outcome: Kind, took: u64 },
-    /// Time passes.
+    Attempt {
+        worker: usize,
+        host: u16,
+        outcome: Kind,
+        took: u64,
+    },
+    /// This many milliseconds pass. Every worker ticks once a second, each at a moment of its own.
     Pass(u64),
-    /// A worker's tick settles the table.
-    Settle,
-    /// The table goes through its record.
-    Record,
+    /// A worker ticks out of turn.
+    Tick(usize),
+    /// A worker's VM dies, and another worker takes its place.
+    Die(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,47 +44,85 @@ impl From<Kind> for Outcome {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Success => Self::Success,
-            Kind::Error500 => Self::Failure(FailureOrigin::External { gateway: false }),
-            Kind::Error503 => Self::Failure(FailureOrigin::External { gateway: true }),
-            Kind::Reset => Self::Failure(FailureOrigin::LocalOrigin),
+            Kind::Error500 => E500,
+            Kind::Error503 => E503,
+            Kind::Reset => RESET,
             Kind::Overload => Self::Overload,
             Kind::Ignored => Self::Ignored,
         }
     }
 }
 
+/// `outlier_detection`, as the model knows it. Times in milliseconds.
+#[derive(Clone, Debug)]
+struct Policy {
+    any_5xx: u32,
+    gateway: u32,
+    local_origin: u32,
+    split: bool,
+    enforced: [bool; 3],
+    interval: u64,
+    base: u64,
+    max: u64,
+    percent: usize,
+    always_one: bool,
+}
+
+impl Policy {
+    fn settings(&self) -> String {
+        let [any_5xx, gateway, local_origin] = self.enforced.map(|enforced| if enforced { 100 } else { 0 });
+        format!(
+            r#""outlier_detection": {{
+                "consecutive_5xx": {}, "enforcing_consecutive_5xx": {any_5xx},
+                "consecutive_gateway_failure": {}, "enforcing_consecutive_gateway_failure": {gateway},
+                "consecutive_local_origin_failure": {}, "enforcing_consecutive_local_origin_failure": {local_origin},
+                "split_external_local_origin_errors": {},
+                "interval": "{}ms", "base_ejection_time": "{}ms", "max_ejection_time": "{}ms",
+                "max_ejection_percent": {}, "always_eject_one_host": {},
+                "success_rate_minimum_hosts": 100, "failure_percentage_minimum_hosts": 100
+            }},
+            "picking": {{"panic_threshold": 0}}"#,
+            self.any_5xx,
+            self.gateway,
+            self.local_origin,
+            self.split,
+            self.interval,
+            self.base,
+            self.max,
+            self.percent,
+            self.always_one,
+        )
+    }
+}
+
+/// A time out: from when, until when, and the multiplier.
+type Ejection = (u64, u64, u64);
+
 /// The whole story of one host.
 #[derive(Default)]
 struct Story {
     /// Outcomes since the counts last started anew.
     row: Vec<Kind>,
-    /// From when to when it was out, and with which multiplier.
-    ejections: Vec<(u64, u64, u64)>,
+    ejections: Vec<Ejection>,
+    /// It has proved itself since it was last ejected.
+    proved: bool,
     /// When it failed while it was in.
     failures: Vec<u64>,
 }
 
 struct Model {
     hosts: BTreeMap<u16, Story>,
-    policy: OutlierDetection,
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    policy: Policy,
 }
 
 impl Model {
-    fn is_out(&self, host: u16, now: u64) -> bool {
-        let ejections = self
-            .hosts
-            .get(&host)
-            .map(|story| &story.ejections[..])
-            .unwrap_or_default();
-        ejections.last().is_some_and(|(_, until, _)| now < *until)
+    fn last(&self, host: u16) -> Option<Ejection> {
+        self.hosts[&host].ejections.last().copied()
     }
 
-    fn out(&self, now: u64) -> usize {
-        self.hosts.keys().filter(|host| self.is_out(**host, now)).count()
+    /// Ejected, or in probation.
+    fn is_out(&self, host: u16) -> bool {
+        self.last(host).is_some() && !self.hosts[&host].proved
     }
 
     /// How many failures of the kinds in `counted` stand at the end of the row; kinds in `passed` don't matter.
@@ -100,21 +144,34 @@ impl Model {
     }
 
     fn attempt(&mut self, host: u16, kind: Kind, began: u64, now: u64) {
-        if kind == Kind::Ignored || self.is_out(host, now) {
+        if kind == Kind::Ignored {
             return;
         }
-        let straggler = self.hosts[&host].ejections.last().is_some_and(|(at, ..)| began <= *at);
-        if straggler {
-            return;
+        match self.last(host) {
+            // Under way when the host was ejected, or the host is still out.
+            Some((at, until, _)) if began <= at || now < until => {}
+            Some((_, until, _)) if self.is_out(host) => {
+                if began < until {
+                    return;
+                }
+                match kind {
+                    Kind::Success => self.hosts.get_mut(&host).expect("a known host").proved = true,
+                    _ => self.eject(host, now),
+                }
+            }
+            _ => self.attempt_in_rotation(host, kind, now),
         }
-        let split = self.policy.split_external_local_origin_errors;
+    }
+
+    fn attempt_in_rotation(&mut self, host: u16, kind: Kind, now: u64) {
+        let policy = self.policy.clone();
         let story = self.hosts.get_mut(&host).expect("a known host");
         story.row.push(kind);
         if !matches!(kind, Kind::Success | Kind::Overload) {
             story.failures.push(now);
         }
         // What each detector counts, and what it does not even see.
-        let (any, gateway, unseen): (&[Kind], &[Kind], &[Kind]) = if split {
+        let (any, gateway, unseen): (&[Kind], &[Kind], &[Kind]) = if policy.split {
             (&[Kind::Error500, Kind::Error503], &[Kind::Error503], &[Kind::Reset])
         } else {
             (
@@ -123,44 +180,30 @@ impl Model {
                 &[],
             )
         };
-        let mut verdicts = Vec::new();
-        if gateway.contains(&kind)
-            && Self::reached(
-                Self::run(&story.row, gateway, unseen),
-                self.policy.consecutive_gateway_failure,
-            )
-        {
-            verdicts.push(self.policy.enforcing_consecutive_gateway_failure);
-        }
-        if any.contains(&kind) && Self::reached(Self::run(&story.row, any, unseen), self.policy.consecutive_5xx) {
-            verdicts.push(self.policy.enforcing_consecutive_5xx);
-        }
-        if split
-            && kind == Kind::Reset
-            && Self::reached(
-                Self::run(&story.row, &[Kind::Reset], &[]),
-                self.policy.consecutive_local_origin_failure,
-            )
-        {
-            verdicts.push(self.policy.enforcing_consecutive_local_origin_failure);
-        }
-        let enforced = verdicts.contains(&Percent::ALL);
-        if enforced && self.may_eject(now) {
+        let [enforce_any, enforce_gateway, enforce_local] = policy.enforced;
+        let reached = |counted: &[Kind], unseen: &[Kind], threshold| {
+            counted.contains(&kind) && Self::reached(Self::run(&story.row, counted, unseen), threshold)
+        };
+        let accused = (enforce_gateway && reached(gateway, unseen, policy.gateway))
+            || (enforce_any && reached(any, unseen, policy.any_5xx))
+            || (enforce_local && policy.split && reached(&[Kind::Reset], &[], policy.local_origin));
+        if accused && self.may_eject() {
             self.eject(host, now);
         }
     }
 
-    fn may_eject(&self, now: u64) -> bool {
-        let (hosts, out) = (self.hosts.len(), self.out(now));
-        let share = usize::from(self.policy.max_ejection_percent.get());
-        let after = out + 1;
-        let within = after * 100 <= hosts * share || (after == 1 && share > 0);
+    fn may_eject(&self) -> bool {
+        let hosts = self.hosts.len();
+        let after = self.hosts.keys().filter(|host| self.is_out(**host)).count() + 1;
+        let within = after * 100 <= hosts * self.policy.percent
+            || (after == 1 && self.policy.always_one && self.policy.percent > 0);
         within && hosts - after >= 1
     }
 
     fn eject(&mut self, host: u16, now: u64) {
-        let (base, max) = (ms(self.policy.base_ejection_time), ms(self.policy.max_ejection_time));
-        let interval = ms(self.policy.interval);
+        let Policy {
+            base, max, interval, ..
+        } = self.policy;
         let story = self.hosts.get_mut(&host).expect("a known host");
         // The multiplier, retold from the beginning: up by one at each ejection until it reaches the maximum,
         // down by one for each whole interval without an ejection or a failure.
@@ -188,12 +231,9 @@ impl Model {
         story
             .ejections
             .push((now, now + (base * multiplier).min(max), multiplier));
+        story.proved = false;
         story.row.clear();
     }
-}
-
-fn addr(host: u16) -> HostAddr {
-    HostAddr::from(std::net::SocketAddr::from(([10, 0, 0, 1], host)))
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -206,89 +246,114 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Kind::Ignored),
     ];
     let step = prop_oneof![
-        12 => (1..=6_u16, kind, prop_oneof![Just(0), 0..3000_u64])
-            .prop_map(|(host, outcome, took)| Step::Attempt { host, outcome, took }),
-        3 => prop_oneof![1..2000_u64, 1..40_000_u64].prop_map(Step::Pass),
-        1 => Just(Step::Settle),
-        1 => Just(Step::Record),
+        12 => (0..4_usize, 1..=6_u16, kind, prop_oneof![Just(0), 0..6000_u64])
+            .prop_map(|(worker, host, outcome, took)| Step::Attempt { worker, host, outcome, took }),
+        3 => prop_oneof![3 => 1..2000_u64, 1 => 1..10_000_u64].prop_map(Step::Pass),
+        1 => (0..4_usize).prop_map(Step::Tick),
+        1 => (0..4_usize).prop_map(Step::Die),
     ];
-    prop::collection::vec(step, 1..200)
+    prop::collection::vec(step, 1..150)
 }
 
-fn policies() -> impl Strategy<Value = OutlierDetection> {
-    let enforcing = || prop_oneof![3 => Just(Percent::ALL), 1 => Just(Percent::NONE)];
+fn policies() -> impl Strategy<Value = Policy> {
+    let enforced = || prop::bool::weighted(0.75);
     (
         (0..4_u32, 0..4_u32, 0..4_u32, any::<bool>()),
-        (enforcing(), enforcing(), enforcing()),
+        (enforced(), enforced(), enforced()),
         (1..5_u64, 1..5_u64, 0..20_u64),
-        0..=100_u64,
+        (0..=100_usize, prop::bool::weighted(0.75)),
     )
         .prop_map(
-            |((any_5xx, gateway, local, split), enforcing, (interval, base, more), percent)| OutlierDetection {
-                consecutive_5xx: any_5xx,
-                consecutive_gateway_failure: gateway,
-                consecutive_local_origin_failure: local,
-                split_external_local_origin_errors: split,
-                enforcing_consecutive_5xx: enforcing.0,
-                enforcing_consecutive_gateway_failure: enforcing.1,
-                enforcing_consecutive_local_origin_failure: enforcing.2,
-                interval: Duration::from_secs(interval),
-                base_ejection_time: Duration::from_secs(base),
-                max_ejection_time: Duration::from_secs(base + more),
-                max_ejection_time_jitter: Duration::ZERO,
-                max_ejection_percent: Percent::new(percent).unwrap_or(Percent::ALL),
+            |((any_5xx, gateway, local_origin, split), enforced, (interval, base, more), (percent, always_one))| {
+                Policy {
+                    any_5xx,
+                    gateway,
+                    local_origin,
+                    split,
+                    enforced: enforced.into(),
+                    interval: interval * 1000,
+                    base: base * 1000,
+                    max: (base + more) * 1000,
+                    percent,
+                    always_one,
+                }
             },
         )
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_table_agrees_with_a_naive_retelling(hosts in 1..=6_u16, detection in policies(), steps in steps()) {
-        let policy = ClusterPolicy {
-            hosts: (1..=hosts).map(addr).collect(),
-            outlier_detection: detection.clone(),
-            ..ClusterPolicy::default()
-        };
-        let mut table = ClusterTable::default();
-        table.add_configured(&policy);
-        let mut model = Model { hosts: (1..=hosts).map(|host| (host, Story::default())).collect(), policy: detection };
-        let mut entropy = Entropy::seeded(1);
-        let mut now = 1_000_000_u64;
-        let time = |ms: u64| Timestamp::from_nanos(ms * 1_000_000);
-        for step in steps {
-            match step {
-                Step::Attempt { host, outcome, took } if host <= hosts => {
-                    let attempt = Attempt { host: addr(host), began: time(now - took), outcome: outcome.into(), seen: true };
-                    let _ = table.record(&attempt, &policy, time(now), &mut entropy);
-                    model.attempt(host, outcome, now - took, now);
-                }
-                Step::Attempt { .. } => {}
-                Step::Pass(ms) => now += ms,
-                Step::Settle => drop(table.settle(&policy, time(now))),
-                Step::Record => table = ClusterTable::decode(&table.encode()).expect("its own record"),
+/// Lets time pass; every worker ticks once in each second, not all at the same moment.
+fn pass(workers: &mut Workers, since_start: &mut u64, millis: u64) {
+    let count = workers.workers.len() as u64;
+    for _ in 0..millis {
+        *since_start += 1;
+        workers.pass(Duration::from_millis(1));
+        for worker in 0..count {
+            if *since_start % 1000 == worker * 1000 / count {
+                workers.tick(worker as usize);
             }
-            let out: Vec<u16> = (1..=hosts)
-                .filter(|host| !table.get(addr(*host)).is_some_and(|host| host.is_available(time(now))))
-                .collect();
-            let expected: Vec<u16> = (1..=hosts).filter(|host| model.is_out(*host, now)).collect();
-            prop_assert_eq!(&out, &expected, "at {}", now);
-            let until = table.ejection_ends().filter(|end| *end > time(now)).collect::<Vec<_>>();
-            let expected_until: Vec<Timestamp> =
-                expected.iter().filter_map(|host| model.hosts[host].ejections.last()).map(|(_, until, _)| time(*until)).collect();
-            prop_assert_eq!(until, expected_until);
-            // Whatever the model says: never the last one, never more than the share.
-            prop_assert!(out.len() < usize::from(hosts));
-            let share = usize::from(policy.outlier_detection.max_ejection_percent.get());
-            prop_assert!(out.len() <= (usize::from(hosts) * share / 100).max(usize::from(share > 0)));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn bytes_that_nobody_wrote_never_panic_and_a_table_survives_its_record(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(table) = ClusterTable::decode(&bytes) {
-            prop_assert_eq!(ClusterTable::decode(&table.encode()), Ok(table));
+    fn workers_agree_with_a_naive_retelling(
+        (workers, hosts) in (1..=4_usize, 1..=6_u16),
+        policy in policies(),
+        steps in steps(),
+    ) {
+        let mut real = Workers::start(workers, hosts, &policy.settings());
+        let mut model = Model { hosts: (1..=hosts).map(|host| (host, Story::default())).collect(), policy };
+        let (start, mut since_start) = (real.now(), 0_u64);
+        // The model's clock starts late enough for attempts that began before it.
+        const EARLIER: u64 = 10_000;
+        for step in steps {
+            match step {
+                Step::Attempt { worker, host, outcome, took } if worker < workers && host <= hosts => {
+                    let began = real.now().as_nanos() - took * 1_000_000;
+                    let now = since_start + EARLIER;
+                    // Where probation begins, to within a tick, is open.
+                    let open = model.last(host).is_some_and(|(_, until, _)| (until..until + 1000).contains(&(now - took)));
+                    if took > 0 && open {
+                        continue;
+                    }
+                    // Each request is steered; here it does not matter where to.
+                    let _ = real.steer(worker, true);
+                    real.attempt_begun(worker, host, outcome.into(), sidestep::model::Timestamp::from_nanos(began));
+                    model.attempt(host, outcome, now - took, now);
+                }
+                Step::Pass(millis) => pass(&mut real, &mut since_start, millis),
+                Step::Tick(worker) if worker < workers => real.tick(worker),
+                Step::Die(worker) if worker < workers => real.replace(worker),
+                _ => {}
+            }
+            let table = real.table();
+            let now = since_start + EARLIER;
+            let mut out = 0;
+            for host in 1..=hosts {
+                let found = table.get(addr(host)).copied();
+                let is_out = found.is_some_and(|host| host.is_out());
+                prop_assert_eq!(is_out, model.is_out(host), "host {} at {}", host, now);
+                out += usize::from(is_out);
+                let Some((_, until, multiplier)) = model.last(host).filter(|_| is_out) else {
+                    continue;
+                };
+                let found = found.expect("it is out");
+                prop_assert_eq!(u64::from(found.ejections), multiplier, "host {} at {}", host, now);
+                match found.state {
+                    HostState::Ejected(ejection) => {
+                        let ends = ejection.until.since(start).as_millis() as u64 + EARLIER;
+                        prop_assert_eq!(ends, until, "host {} at {}", host, now);
+                    }
+                    other => prop_assert!(until <= now, "host {} at {}: {:?}", host, now, other),
+                }
+            }
+            // Whatever the model says: never the last one, never more than the share.
+            prop_assert!(out < usize::from(hosts));
+            let share = model.policy.percent;
+            prop_assert!(out <= (usize::from(hosts) * share / 100).max(usize::from(share > 0)));
         }
     }
 }
