@@ -136,7 +136,7 @@ mod tests {
         let refused = |line| read(line).expect_err("an error").to_string();
         assert_eq!(refused("--fast"), "unknown argument --fast");
         assert_eq!(refused("--only"), "--only needs a value");
-        assert!(refused("--only one_bad,two").contains("found one_bad,two; expected all_well,one_bad,"));
+        assert!(refused("--only one_bad,two").contains("found one_bad,two; expected all_well,all_alike,"));
         assert_eq!(
             refused("--rounds 0"),
             "--rounds: found 0; expected an integer from 1 to 100"

@@ -72,6 +72,9 @@ pub(crate) struct Figures {
     pub(crate) p99_late: f64,
     /// Requests that reached a host, per request of a user.
     pub(crate) attempts: f64,
+    /// Requests that reached a faulty host while it was faulty, in per cent of the users' requests: those that suffered,
+    /// or would have without a retry.
+    pub(crate) met_fault: f64,
     /// From the first fault until all faulty hosts were out.
     pub(crate) out: Moment,
     /// From the last recovery until all hosts that had been faulty had a full share again.
@@ -90,11 +93,10 @@ impl Figures {
         let all: Vec<Sent> = since(begin).copied().collect();
         let last: Vec<Sent> = since(late).copied().collect();
         let of_method = |post: bool| all.iter().copied().filter(|sent| sent.post == post).collect::<Vec<_>>();
-        let attempts: usize = observed
-            .arrivals
-            .iter()
-            .map(|arrivals| count(arrivals, begin, Duration::MAX))
-            .sum();
+        // Where nothing is wrong a request is one attempt. To count those of before by their arrivals would count some
+        // that were on their way.
+        let before = observed.sent.len() - all.len();
+        let attempts = number(observed.arrivals.iter().map(Vec::len).sum()) - number(before);
         let hosts = Hosts {
             plan,
             arrivals: &observed.arrivals,
@@ -112,7 +114,8 @@ impl Figures {
             p99: milliseconds(&all, 0.99),
             p50_late: milliseconds(&last, 0.5),
             p99_late: milliseconds(&last, 0.99),
-            attempts: number(attempts) / number(all.len()).max(1.0),
+            attempts: attempts / number(all.len()).max(1.0),
+            met_fault: 100.0 * number(hosts.met_fault()) / number(all.len()).max(1.0),
             out: if ejection { hosts.out() } else { Moment::NoQuestion },
             back: hosts.back(),
             false_ejections: number(hosts.false_ejections()),
@@ -138,6 +141,7 @@ impl Figures {
             p50_late: of(|figures| figures.p50_late),
             p99_late: of(|figures| figures.p99_late),
             attempts: of(|figures| figures.attempts),
+            met_fault: of(|figures| figures.met_fault),
             out: moment(|figures| figures.out),
             back: moment(|figures| figures.back),
             false_ejections: of(|figures| figures.false_ejections),
@@ -170,6 +174,14 @@ impl Hosts<'_> {
     fn is_out(&self, arrivals: &[Duration], from: Duration) -> Option<Duration> {
         let few = self.fair * OUT_WINDOW * OUT_SHARE;
         self.stretch(from, OUT_WINDOW).first_below(arrivals, few)
+    }
+
+    fn met_fault(&self) -> usize {
+        let of_spell = |(hosts, from, until): (usize, Duration, Duration)| -> usize {
+            let faulty = self.arrivals.iter().take(hosts);
+            faulty.map(|arrivals| count(arrivals, from, until)).sum()
+        };
+        self.plan.fault_times().map(of_spell).sum()
     }
 
     fn out(&self) -> Moment {
@@ -287,7 +299,9 @@ mod tests {
         assert_eq!(figures.failed_post, 100.0 * 20.0 / 200.0);
         assert_eq!(figures.failed_late, 0.0);
         assert_eq!((figures.p50, figures.p99, figures.p99_late), (20.0, 30.0, 20.0));
-        assert_eq!(figures.attempts, (20.0 + 80.0 + 200.0) / 400.0);
+        // 140 and 240 in all, less the 80 requests before.
+        assert_eq!(figures.attempts, (140.0 + 240.0 - 80.0) / 400.0);
+        assert_eq!(figures.met_fault, 100.0 * 20.0 / 400.0);
     }
 
     #[test]
@@ -311,6 +325,39 @@ mod tests {
         observed.arrivals[0] = every_50_ms(0, 12_000).collect();
         let figures = figures(&observed);
         assert_eq!((figures.out, figures.back), (Moment::Never, Moment::After(0.0)));
+    }
+
+    #[test]
+    fn half_a_share_is_not_back() {
+        let mut observed = observed();
+        // Every 100 ms from 8 s on, and every 50 ms from 9 s on.
+        observed.arrivals[0].retain(|at| *at < SECOND * 3 || *at >= SECOND * 9 || at.as_millis() % 100 == 0);
+        let back = figures(&observed).back;
+        assert!(
+            matches!(back, Moment::After(back) if (3.2..4.0).contains(&back)),
+            "{back:?}"
+        );
+    }
+
+    #[test]
+    fn all_faulty_hosts_have_to_be_out_and_back() {
+        let mut plan = plan();
+        plan.spells[0].hosts = 2;
+        let mut observed = observed();
+        observed.arrivals[1].retain(|at| !(SECOND * 4..SECOND * 9).contains(at));
+        let figures = Figures::of(&observed, &plan, 40, 1.0, true);
+        assert!(
+            matches!(figures.out, Moment::After(out) if (1.8..2.0).contains(&out)),
+            "{:?}",
+            figures.out
+        );
+        assert!(
+            matches!(figures.back, Moment::After(back) if (3.5..4.1).contains(&back)),
+            "{:?}",
+            figures.back
+        );
+        observed.arrivals[1] = every_50_ms(0, 12_000).collect();
+        assert_eq!(Figures::of(&observed, &plan, 40, 1.0, true).out, Moment::Never);
     }
 
     #[test]

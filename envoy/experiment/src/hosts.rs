@@ -106,8 +106,9 @@ impl Record {
         match self.plan.ailment(self.number, now) {
             Ailment::None => well().after(usual).into(),
             Ailment::Answers503 => broken().after(usual).into(),
+            Ailment::Stumbles if hits(!dice, 1) => broken().after(usual).into(),
             Ailment::Fails { percent } if hits(!dice, percent) => broken().after(usual).into(),
-            Ailment::Fails { .. } => well().after(usual).into(),
+            Ailment::Stumbles | Ailment::Fails { .. } => well().after(usual).into(),
             Ailment::Slow { factor } => well().after(usual * factor).into(),
             Ailment::Silent => Behaviour::Hang,
             Ailment::Cold if lock(&self.warming).bears(now) => well().after(usual).into(),

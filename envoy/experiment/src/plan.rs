@@ -9,6 +9,8 @@ pub(crate) enum Ailment {
     None,
     /// It answers 503 to every request.
     Answers503,
+    /// It answers 503 now and then, as every host does: to one of a hundred requests.
+    Stumbles,
     /// It answers 503 to so many of a hundred requests.
     Fails {
         /// Per cent.
@@ -26,9 +28,10 @@ pub(crate) enum Ailment {
 }
 
 impl Ailment {
-    /// Whether requests to the host come to harm. Cold is no fault: the host serves what it can bear.
+    /// Whether the host is worse than it should be. Cold is no fault: the host serves what it can bear. And who stumbles
+    /// is no worse than the others.
     pub(crate) fn is_fault(self) -> bool {
-        !matches!(self, Self::None | Self::Cold)
+        !matches!(self, Self::None | Self::Stumbles | Self::Cold)
     }
 }
 
@@ -85,9 +88,10 @@ impl Plan {
         (over < self.end).then_some(over)
     }
 
-    /// The times at which some host is faulty.
-    pub(crate) fn fault_times(&self) -> impl Iterator<Item = (Duration, Duration)> {
-        self.faults().map(|spell| (spell.from, spell.until.min(self.end)))
+    /// The times at which some host is faulty, up to the end: how many of the first, from, until.
+    pub(crate) fn fault_times(&self) -> impl Iterator<Item = (usize, Duration, Duration)> {
+        self.faults()
+            .map(|spell| (spell.hosts, spell.from, spell.until.min(self.end)))
     }
 }
 
@@ -136,7 +140,7 @@ mod tests {
         assert_eq!(plan.recovery(), Some(SECOND * 8));
         assert_eq!(
             plan.fault_times().collect::<Vec<_>>(),
-            [(SECOND * 2, SECOND * 4), (SECOND * 6, SECOND * 8)]
+            [(2, SECOND * 2, SECOND * 4), (2, SECOND * 6, SECOND * 8)]
         );
     }
 
@@ -145,6 +149,6 @@ mod tests {
         let mut plan = plan();
         plan.end = SECOND * 7;
         assert_eq!(plan.recovery(), None);
-        assert_eq!(plan.fault_times().last(), Some((SECOND * 6, SECOND * 7)));
+        assert_eq!(plan.fault_times().last(), Some((2, SECOND * 6, SECOND * 7)));
     }
 }

@@ -167,7 +167,7 @@ fn draw(svg: &mut String, panel: &Panel, row: &Row, (left, top): (f64, f64)) {
     let end = row.plan.end.as_secs_f64();
     let x = |seconds: f64| left + PANEL_WIDTH * seconds / end;
     let y = |value: f64| top + PANEL_HEIGHT * (1.0 - panel.scale.height(value));
-    for (from, until) in row.plan.fault_times() {
+    for (_, from, until) in row.plan.fault_times() {
         let (from, until) = (x(from.as_secs_f64()), x(until.as_secs_f64()));
         let _ = writeln!(
             svg,

@@ -41,6 +41,7 @@ mod tests {
         assert_eq!(quantile(&hundred, 0.99, u32::cmp), Some(99));
         assert_eq!(quantile(&hundred, 1.0, u32::cmp), Some(100));
         assert_eq!(quantile(&hundred, 0.0, u32::cmp), Some(1));
+        assert_eq!(quantile(&[3, 1, 2], 0.5, u32::cmp), Some(2));
         assert_eq!(quantile(&[7], 0.99, u32::cmp), Some(7));
         assert_eq!(quantile::<u32>(&[], 0.5, u32::cmp), None);
     }

@@ -129,7 +129,7 @@ fn minutes(order: &[(u32, Cell)], scale: f64) -> f64 {
 /// One line on a cell that was run.
 fn progress(round: u32, cell: Cell, figures: &Figures) -> String {
     format!(
-        "{round} {:<11} {:<14} failed {:>7}, p99 {:>8}, attempts {:.2}, out after {:>6}, full share after {:>6}",
+        "{round} {:<11} {:<14} failed {:>7}, p99 {:>8}, attempts {:.3}, out after {:>6}, full share after {:>6}",
         cell.scenario.name(),
         cell.configuration.name(),
         percent(figures.failed),

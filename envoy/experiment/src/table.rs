@@ -4,7 +4,7 @@ use crate::cell::Cell;
 use crate::figures::{Figures, Moment};
 use std::fmt::Write;
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "configuration",
     "failed",
     "of POSTs",
@@ -12,6 +12,7 @@ const COLUMNS: [&str; 9] = [
     "p99",
     "p99 at last",
     "attempts",
+    "met the fault",
     "out after",
     "full share after",
 ];
@@ -32,7 +33,7 @@ pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (Cell, &'a Figures)>) -> 
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
-            "| {scenario} | {} | {} | {} | {} | {} | {} | {:.2} | {} | {} | {} |",
+            "| {scenario} | {} | {} | {} | {} | {} | {} | {:.3} | {} | {} | {} | {} |",
             cell.configuration.says(),
             percent(figures.failed),
             percent(figures.failed_post),
@@ -40,6 +41,7 @@ pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (Cell, &'a Figures)>) -> 
             milliseconds(figures.p99),
             milliseconds(figures.p99_late),
             figures.attempts,
+            percent(figures.met_fault),
             moment(figures.out),
             moment(figures.back),
             figures.false_ejections,

@@ -17,18 +17,18 @@ struct Question {
     text: fn(&Figures) -> String,
 }
 
-const QUESTIONS: [Question; 9] = [
+const QUESTIONS: [Question; 10] = [
     Question {
         name: "failed",
         figure: |figures| Some(figures.failed),
-        margin: |_, figures| percent_of(3.0, figures.requests),
+        margin: |best, figures| chance(best, figures.requests),
         with: any,
         text: |figures| percent(figures.failed),
     },
     Question {
         name: "failed POSTs",
         figure: |figures| Some(figures.failed_post),
-        margin: |_, figures| percent_of(3.0, figures.posts),
+        margin: |best, figures| chance(best, figures.posts),
         with: any,
         text: |figures| percent(figures.failed_post),
     },
@@ -62,6 +62,13 @@ const QUESTIONS: [Question; 9] = [
         text: |figures| format!("{:.3}", figures.attempts),
     },
     Question {
+        name: "met the fault",
+        figure: |figures| Some(figures.met_fault),
+        margin: |best, figures| chance(best, figures.requests),
+        with: any,
+        text: |figures| percent(figures.met_fault),
+    },
+    Question {
         name: "out after",
         figure: |figures| figures.out.seconds(),
         margin: |_, _| 0.25,
@@ -73,7 +80,7 @@ const QUESTIONS: [Question; 9] = [
         figure: |figures| figures.back.seconds(),
         margin: |_, _| 0.5,
         // Who never took a host out need not take it back.
-        with: |_, figures| matches!(figures.out, Moment::After(_) | Moment::NoQuestion),
+        with: |configuration, figures| configuration != Configuration::NoDetection && figures.out != Moment::Never,
         text: |figures| moment(figures.back),
     },
     Question {
@@ -85,9 +92,9 @@ const QUESTIONS: [Question; 9] = [
     },
 ];
 
-/// So many of all, in per cent.
-fn percent_of(part: f64, all: f64) -> f64 {
-    100.0 * part / all.max(1.0)
+/// By how much a share of so many requests may differ by chance: five requests, and a thirtieth. In per cent.
+fn chance(share: f64, requests: f64) -> f64 {
+    500.0 / requests.max(1.0) + share / 30.0
 }
 
 fn any(_: Configuration, _: &Figures) -> bool {
@@ -152,13 +159,13 @@ mod tests {
     #[test]
     fn what_is_worse_is_said_with_both_figures() {
         let better = Figures {
-            failed: 0.1,
+            failed: 0.05,
             out: Moment::After(0.1),
             ..figures()
         };
         assert_eq!(
             worse(&rows(better)),
-            ["one_bad: failed: 0.25 % with sidestep, 0.10 % with Envoy, tuned"]
+            ["one_bad: failed: 0.25 % with sidestep, 0.05 % with Envoy, tuned"]
         );
     }
 

@@ -117,7 +117,7 @@ fn what_is_odd_on_the_command_line_is_refused_with_what_would_be_right() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(
-        said.contains("--only: found two_bad; expected all_well,one_bad,"),
+        said.contains("--only: found two_bad; expected all_well,all_alike,"),
         "{said}"
     );
 }
