@@ -101,6 +101,9 @@ fn only_wanted_clusters_are_read() {
     assert_eq!(listing.clusters.len(), 1);
     assert_eq!(listing.clusters[0].name, "checked");
     assert_eq!(listing.skipped, 0, "the entries of others do not count");
+    // Nor are they looked at: this number would be too large to read.
+    let listing = hosts(cluster(&host("1e999", "")).as_bytes(), wanted);
+    assert_eq!(listing, Ok(Listing::default()));
 }
 
 #[test]
@@ -222,6 +225,8 @@ fn odd_entries_are_skipped_and_counted_and_the_others_are_read() {
         &host("[80]", ""),
         &host(r#"{"port":80}"#, ""),
         &host("80", r#","priority":"first""#),
+        &host("80", r#","priority":-1"#),
+        &host("80", r#","priority":0.5"#),
         &host("80", r#","health_status":true"#),
         &host("80", r#","health_status":[{"failed_active_health_check":true}]"#),
         &host("80", r#","health_status":{"failed_active_health_check":"true"}"#),

@@ -334,6 +334,31 @@ fn hosts_that_are_no_targets_are_forgotten() {
 }
 
 #[test]
+fn a_host_that_was_out_long_ago_does_not_push_in() {
+    let mut probing = Probing::new(policy(false));
+    let targets = |first, second| {
+        [(0, first), (1, second)].map(|(number, out)| Target {
+            host: host(number),
+            out,
+        })
+    };
+    assert_eq!(probing.sent(&targets(true, false), 0), [host(0)]);
+    probing.answered(0, true);
+    for second in 1..10 {
+        assert_eq!(probing.sent(&targets(false, false), second * 1000), []);
+    }
+    probing.room = 0;
+    probing.sent(&targets(false, true), 10_000);
+    probing.sent(&targets(true, true), 11_000);
+    probing.room = 1;
+    assert_eq!(
+        probing.sent(&targets(true, true), 12_000),
+        [host(1)],
+        "it waits for longer"
+    );
+}
+
+#[test]
 fn a_clock_set_back_delays_no_probe() {
     let mut probing = Probing::new(policy(false));
     let start = 1_000_000;
