@@ -8,7 +8,7 @@ use std::fmt::Write;
 type Column = (&'static str, fn(&Figures) -> String);
 
 /// The columns, in their order.
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 16] = [
     ("requests", |figures| format!("{:.0}", figures.requests)),
     ("posts", |figures| format!("{:.0}", figures.posts)),
     ("failed_percent", |figures| format!("{:.3}", figures.failed)),
@@ -26,6 +26,7 @@ const COLUMNS: [Column; 15] = [
     ("out_after_s", |figures| moment(figures.out)),
     ("full_share_after_s", |figures| moment(figures.back)),
     ("false_ejections", |figures| format!("{}", figures.false_ejections)),
+    ("left_late_p99_ms", |figures| format!("{:.1}", figures.late)),
 ];
 
 /// `never`, seconds, or nothing where it is no question.

@@ -50,6 +50,8 @@ impl Moment {
 /// The figures of a cell, or the medians of several.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Figures {
+    /// 99th percentile of how late requests left, in milliseconds: not a figure of Envoy, but of the measurement.
+    pub(crate) late: f64,
     /// Requests of the users.
     pub(crate) requests: f64,
     /// POSTs among them.
@@ -104,16 +106,17 @@ impl Figures {
             scale,
         };
         Self {
+            late: milliseconds(&all, 0.99, |sent| sent.late),
             requests: number(all.len()),
             posts: number(of_method(true).len()),
             failed: failed(&all),
             failed_get: failed(&of_method(false)),
             failed_post: failed(&of_method(true)),
             failed_late: failed(&last),
-            p50: milliseconds(&all, 0.5),
-            p99: milliseconds(&all, 0.99),
-            p50_late: milliseconds(&last, 0.5),
-            p99_late: milliseconds(&last, 0.99),
+            p50: milliseconds(&all, 0.5, |sent| sent.took),
+            p99: milliseconds(&all, 0.99, |sent| sent.took),
+            p50_late: milliseconds(&last, 0.5, |sent| sent.took),
+            p99_late: milliseconds(&last, 0.99, |sent| sent.took),
             attempts: attempts / number(all.len()).max(1.0),
             met_fault: 100.0 * number(hosts.met_fault()) / number(all.len()).max(1.0),
             out: if ejection { hosts.out() } else { Moment::NoQuestion },
@@ -130,6 +133,7 @@ impl Figures {
             Moment::of_seconds(seconds.map(|seconds| median(&seconds)))
         };
         Self {
+            late: of(|figures| figures.late),
             requests: of(|figures| figures.requests),
             posts: of(|figures| figures.posts),
             failed: of(|figures| figures.failed),
@@ -224,9 +228,9 @@ pub(crate) fn failed(sent: &[Sent]) -> f64 {
     100.0 * number(failed) / number(sent.len()).max(1.0)
 }
 
-/// The time within which such a share of the requests came to their end, in milliseconds; of none 0.
-pub(crate) fn milliseconds(sent: &[Sent], share: f64) -> f64 {
-    let times: Vec<_> = sent.iter().map(|sent| sent.took).collect();
+/// A quantile of some time of the requests, in milliseconds; of none 0.
+pub(crate) fn milliseconds(sent: &[Sent], share: f64, time: fn(&Sent) -> Duration) -> f64 {
+    let times: Vec<_> = sent.iter().map(time).collect();
     quantile(&times, share, Duration::cmp).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
 }
 
@@ -266,6 +270,7 @@ mod tests {
         Sent {
             at,
             post,
+            late: Duration::from_millis(if post { 2 } else { 1 }),
             took: Duration::from_millis(if good { 20 } else { 30 }),
             good,
         }
@@ -300,6 +305,7 @@ mod tests {
         assert_eq!(figures.failed_late, 0.0);
         assert_eq!((figures.p50, figures.p99, figures.p99_late), (20.0, 30.0, 20.0));
         // 140 and 240 in all, less the 80 requests before.
+        assert_eq!(figures.late, 2.0);
         assert_eq!(figures.attempts, (140.0 + 240.0 - 80.0) / 400.0);
         assert_eq!(figures.met_fault, 100.0 * 20.0 / 400.0);
     }

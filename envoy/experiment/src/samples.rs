@@ -14,6 +14,7 @@ pub(crate) fn cell() -> Cell {
 
 pub(crate) fn figures() -> Figures {
     Figures {
+        late: 1.5,
         requests: 3000.0,
         posts: 300.0,
         failed: 0.25,

@@ -50,7 +50,7 @@ impl Series {
                 .copied()
                 .collect();
             series.failed.push(failed(&due));
-            series.p99.push(milliseconds(&due, 0.99));
+            series.p99.push(milliseconds(&due, 0.99, |sent| sent.took));
         }
         series
     }
@@ -78,6 +78,7 @@ mod tests {
             sent: vec![Sent {
                 at: ms(600),
                 post: false,
+                late: Duration::ZERO,
                 took: ms(33),
                 good: false,
             }],

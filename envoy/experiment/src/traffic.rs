@@ -25,6 +25,8 @@ pub(crate) struct Sent {
     pub(crate) at: Duration,
     /// Whether it was a POST; else a GET.
     pub(crate) post: bool,
+    /// How much later than that it left: more than a little, and the machine had other things to do.
+    pub(crate) late: Duration,
     /// From when it was due to the end of the answer.
     pub(crate) took: Duration,
     /// Whether it was answered by a 200.
@@ -87,10 +89,12 @@ pub(crate) async fn run(connections: &Arc<Connections>, start: Instant, end: Dur
         };
         let connections = Arc::clone(connections);
         requests.spawn(async move {
+            let late = (start + at).elapsed();
             let good = tokio::time::timeout(PATIENCE, connections.send(request)).await;
             Sent {
                 at,
                 post,
+                late,
                 took: (start + at).elapsed(),
                 good: good.unwrap_or(false),
             }
