@@ -299,10 +299,6 @@ impl World {
             _ => {}
         }
         let stream = self.stream(vm).ok_or(Status::NotFound)?;
-        let request_is_there = stream.request_headers.is_some() || stream.log_request_headers.is_some();
-        if path.starts_with("request.") && !request_is_there {
-            return Err(Status::NotFound);
-        }
         stream.properties.get(&path).cloned().ok_or(Status::NotFound)
     }
 

@@ -12,7 +12,7 @@ pub(crate) const D: &str = "10.0.0.4:80";
 pub(crate) const BACKEND: &str = "backend";
 
 /// Puts `extra` over `base`, object by object.
-fn merge(base: &mut Value, extra: Value) {
+pub(crate) fn merge(base: &mut Value, extra: Value) {
     match (base, extra) {
         (Value::Object(base), Value::Object(extra)) => {
             for (key, value) in extra {
@@ -91,9 +91,14 @@ pub(crate) fn share(sim: &mut Sim, host: &str, requests: usize) -> u64 {
     sim.attempts(host) - before
 }
 
-/// Whether `host` gets a part of the next traffic.
+/// Whether `host` gets a part of the next requests that could be retried elsewhere.
 pub(crate) fn has_traffic(sim: &mut Sim, host: &str) -> bool {
-    share(sim, host, 30) > 0
+    let before = sim.attempts(host);
+    for _ in 0..30 {
+        sim.advance(std::time::Duration::from_millis(1));
+        sim.get("/");
+    }
+    sim.attempts(host) > before
 }
 
 /// A counter, after the tick that hands it over.

@@ -1,6 +1,6 @@
 //! A host that fails is ejected, and comes back when its time is over.
 
-use crate::common::{A, B, BACKEND, C, D, counted, eject, has_traffic, hit, hit_on, post, share, sim, sim_of};
+use crate::common::{A, B, BACKEND, C, D, counted, eject, has_traffic, hit, hit_on, merge, post, share, sim, sim_of};
 use serde_json::json;
 use sidestep_sim::{Reply, Request, Sim};
 use std::time::Duration;
@@ -12,7 +12,7 @@ fn five_failures_in_a_row_eject_a_host_and_it_gets_no_more_traffic() {
     hit(&mut sim, A, 4);
     assert!(sim.logged("ejected").is_empty());
     hit(&mut sim, A, 1);
-    let line = format!("ejected host {A} of cluster {BACKEND} for 30s: consecutive_5xx reached 5 (ejection 1)");
+    let line = format!("ejected host {A} of cluster {BACKEND} for 30s: consecutive_5xx: reached 5 (ejection 1)");
     assert_eq!(sim.logged(&line).len(), 1, "{:?}", sim.logs());
     assert_eq!(share(&mut sim, A, 100), 0);
     assert_eq!(sim.attempts(A), 5);
@@ -75,7 +75,7 @@ fn a_success_breaks_the_row_even_if_the_failures_were_counted_while_it_was_under
 }
 
 #[test]
-fn a_host_returns_at_once_while_another_is_still_out() {
+fn a_host_is_tried_at_once_while_another_is_still_out() {
     let mut sim = sim_of(&[A, B, C, D], json!({}));
     eject(&mut sim, A);
     sim.advance_secs(10);
@@ -86,9 +86,10 @@ fn a_host_returns_at_once_while_another_is_still_out() {
     assert_eq!(share(&mut sim, A, 10), 0);
     // Between the end of the first ejection and the tick that writes it down.
     sim.advance(Duration::from_millis(20_050));
-    let (a, b) = (sim.attempts(A), sim.attempts(B));
-    share(&mut sim, A, 30);
-    assert_eq!((sim.attempts(A) - a, sim.attempts(B) - b), (10, 0));
+    let b = sim.attempts(B);
+    assert_eq!(sim.get("/").tried, [A]);
+    assert!(has_traffic(&mut sim, A));
+    assert_eq!(sim.attempts(B), b);
 }
 
 #[test]
@@ -115,22 +116,29 @@ fn next_ejection(sim: &mut Sim) -> u64 {
     let (start, met) = (sim.now(), sim.attempts(A));
     while sim.attempts(A) == met {
         sim.advance(Duration::from_millis(500));
-        sim.send(post());
+        sim.get("/");
     }
     sim.steer(BACKEND, None);
     (sim.now() - start) / 1_000_000_000
 }
 
+/// An Envoy whose hosts have their full share as soon as they have proved themselves.
+fn without_ramp(extra: serde_json::Value) -> Sim {
+    let mut policy = json!({"picking": {"ramp_time": "0s"}});
+    merge(&mut policy, extra);
+    sim(policy)
+}
+
 #[test]
 fn each_ejection_lasts_longer_up_to_the_maximum() {
-    let mut sim = sim(json!({"outlier_detection": {"max_ejection_time": "100s"}}));
+    let mut sim = without_ramp(json!({"outlier_detection": {"max_ejection_time": "100s"}}));
     let lasted: Vec<_> = (0..5).map(|_| next_ejection(&mut sim)).collect();
     assert_eq!(lasted, [30, 60, 90, 100, 100]);
 }
 
 #[test]
 fn the_multiplier_falls_by_one_for_each_quiet_interval() {
-    let mut sim = sim(json!({}));
+    let mut sim = without_ramp(json!({}));
     assert_eq!([(); 3].map(|()| next_ejection(&mut sim)), [30, 60, 90]);
     sim.advance_secs(10);
     // Three, less one, and one more.
@@ -143,9 +151,12 @@ fn the_multiplier_falls_by_one_for_each_quiet_interval() {
 
 #[test]
 fn the_counts_start_anew_after_an_ejection() {
-    let mut sim = sim(json!({}));
+    let mut sim = without_ramp(json!({}));
     eject(&mut sim, A);
     sim.advance_secs(30);
+    sim.host(A).answers(200);
+    assert_eq!(sim.get("/").tried, [A]);
+    sim.host(A).answers(503);
     hit(&mut sim, A, 4);
     assert_eq!(sim.logged("ejected host").len(), 1);
     hit(&mut sim, A, 1);
@@ -209,7 +220,7 @@ fn clusters_are_judged_apart() {
 
 #[test]
 fn an_idle_time_of_days_leaves_a_host_like_new() {
-    let mut sim = sim(json!({}));
+    let mut sim = without_ramp(json!({}));
     eject(&mut sim, B);
     sim.advance_secs(3 * 24 * 3_600);
     sim.host(B).answers(200);

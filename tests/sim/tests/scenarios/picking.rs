@@ -36,6 +36,9 @@ fn nothing_is_pinned_again_when_all_hosts_are_back() {
     eject(&mut sim, A);
     sim.host(A).answers(200);
     sim.advance_secs(31);
+    // One proves that it is well, and then its share grows for ten seconds.
+    sim.get("/");
+    sim.advance_secs(11);
     let before = pins(&sim).len();
     sim.gets(30);
     assert_eq!(pins(&sim).len(), before);

@@ -359,7 +359,8 @@ fn a_cluster_may_have_its_own_policy() {
 
 #[test]
 fn retries_after_an_ejection_count_for_their_hosts() {
-    let mut sim = sim(json!({"outlier_detection": {"max_ejection_percent": 100}}));
+    let policy = json!({"outlier_detection": {"max_ejection_percent": 100}, "picking": {"panic_threshold": 0}});
+    let mut sim = sim(policy);
     eject(&mut sim, A);
     // Pins are seen to be followed from now on.
     sim.host(B).answers(503);
