@@ -101,8 +101,8 @@ impl HostHealth {
         !self.is_out() && !self.unfit && !self.gone
     }
 
-    /// The probation that the host is in at `now`: one whose ejection is over is, even before [`Self::settle`] has
-    /// written it down.
+    /// The probation that the host is in at `now`: one whose ejection is over is, even before that is
+    /// written down.
     pub fn probation(&self, now: Timestamp) -> Option<Probation> {
         match self.state {
             HostState::Probation(probation) => Some(probation),

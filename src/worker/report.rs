@@ -1,6 +1,7 @@
 //! Counters and log lines.
 
 use super::Worker;
+use crate::detect::Evidence;
 use crate::health::{Census, EjectionRefusal, Event};
 use crate::host::{Host, MetricId};
 use crate::metrics::{ErrorCause, Metric, MetricKind};
@@ -151,8 +152,13 @@ impl<H: Host> Worker<H> {
                 ejections,
             } => {
                 self.count(Metric::from(detector));
+                let colon = if matches!(evidence, Evidence::Count { .. }) {
+                    ""
+                } else {
+                    ":"
+                };
                 log::warn!(
-                    "ejected host {host} of cluster {cluster} for {}: {}: {evidence} (ejection {ejections})",
+                    "ejected host {host} of cluster {cluster} for {}: {}{colon} {evidence} (ejection {ejections})",
                     format_duration(duration),
                     detector.name(),
                 );
