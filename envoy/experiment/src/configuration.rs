@@ -27,7 +27,9 @@ const RAMP_TIME: f64 = 4.0;
 /// For detectors that look at whole intervals: the fewest requests to a host, of the 50 that an interval has for each of
 /// ten hosts.
 const VOLUME: u32 = 20;
-/// For the same detectors: the fewest hosts.
+/// For the detector of slow hosts: fewer, for a slow host gets fewer.
+const SLOW_VOLUME: u32 = 10;
+/// For the detectors that look at whole intervals: the fewest hosts.
 const MINIMUM_HOSTS: u32 = 3;
 
 /// What is compared.
@@ -77,7 +79,7 @@ impl Configuration {
             Self::NoDetection => plain(cluster).route_timeout(ROUTE_TIMEOUT),
             Self::EnvoyDefault => plain(cluster.with("outlier_detection", json!({}))).route_timeout(ROUTE_TIMEOUT),
             Self::EnvoyTuned => plain(tuned(cluster, scale)).virtual_host("routes", tuned_routes()),
-            Self::Sidestep => EnvoyConfig::new([cluster])
+            Self::Sidestep => EnvoyConfig::new([cluster.with("load_balancing_policy", override_host())])
                 .plugin(&sidestep(hosts, scale))
                 .route_timeout(ROUTE_TIMEOUT)
                 // Envoy's time-out, sidestep's retry.
@@ -111,13 +113,15 @@ fn outlier_detection(scale: f64) -> Value {
     })
 }
 
-/// Envoy's own, as good as it gets: all detectors, hosts that come back start slowly (as far as Envoy does that for
-/// hosts without active health checks), and room for retries.
+/// Envoy's own, as good as it gets: all detectors, a load balancing that turns to hosts with few requests in flight and
+/// so away from slow ones, hosts that come back start slowly (as far as Envoy does that for hosts without active health
+/// checks), and room for retries.
 fn tuned(cluster: Cluster, scale: f64) -> Cluster {
     cluster
         .with("outlier_detection", outlier_detection(scale))
+        .with("lb_policy", json!("LEAST_REQUEST"))
         .with(
-            "round_robin_lb_config",
+            "least_request_lb_config",
             json!({"slow_start_config": {"slow_start_window": seconds(RAMP_TIME, scale)}}),
         )
         .with(
@@ -166,6 +170,23 @@ fn tuned_routes() -> Value {
     ])
 }
 
+/// Hosts by the header; whom it does not name, the same load balancing picks as in [`tuned`].
+fn override_host() -> Value {
+    json!({"policies": [{"typed_extension_config": {
+        "name": "envoy.load_balancing_policies.override_host",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost",
+            "override_host_sources": [{"header": "x-sidestep-host"}],
+            "fallback_policy": {"policies": [{"typed_extension_config": {
+                "name": "envoy.load_balancing_policies.least_request",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
+                },
+            }}]},
+        },
+    }}]})
+}
+
 /// The module's configuration: the same detection, and its own slow detector and ramp.
 fn sidestep(hosts: &Hosts, scale: f64) -> Value {
     let addresses: Vec<_> = hosts
@@ -174,7 +195,7 @@ fn sidestep(hosts: &Hosts, scale: f64) -> Value {
         .map(|server| server.address().to_string())
         .collect();
     let mut detection = outlier_detection(scale);
-    detection["slow"] = json!({"request_volume": VOLUME, "minimum_hosts": MINIMUM_HOSTS});
+    detection["slow"] = json!({"request_volume": SLOW_VOLUME, "minimum_hosts": MINIMUM_HOSTS});
     json!({
         "outlier_detection": detection,
         "retry": {

@@ -7,7 +7,7 @@ use crate::figures::Figures;
 use crate::plot::{Row, plot};
 use crate::scenario::Scenario;
 use crate::series::Series;
-use crate::table::{milliseconds, moment, percent, table};
+use crate::table::{OVERVIEW, milliseconds, moment, overview, percent, table};
 use crate::traffic::{POST_PERCENT, RATE};
 use crate::{csv, verdict};
 use sidestep_support::EnvoyError;
@@ -209,7 +209,7 @@ fn conclude(asked: &Arguments, done: &[Done]) -> Result<String, RunError> {
     let how = how(asked);
     write(&asked.output, "summary.csv", &csv::summary(by_cell()))?;
     write(&asked.output, "plot.svg", &plot(&rows, &how))?;
-    let mut text = format!("{}\n{how}\n", table(by_cell()));
+    let mut text = format!("{}\n{OVERVIEW}\n{how}\n\n{}", overview(&medians), table(by_cell()));
     let disturbed = done.iter().filter(|done| done.figures.late > LATE).count();
     if disturbed > 0 {
         let _ = writeln!(

@@ -1,6 +1,7 @@
-//! The figures as a table in Markdown.
+//! The figures as tables in Markdown: a short one, and one with all of them.
 
 use crate::cell::Cell;
+use crate::configuration::Configuration;
 use crate::figures::{Figures, Moment};
 use std::fmt::Write;
 
@@ -16,6 +17,36 @@ const COLUMNS: [&str; 10] = [
     "out after",
     "full share after",
 ];
+
+/// What each field of the short table has in it.
+pub(crate) const OVERVIEW: &str = "In each field: requests that failed for users · 99th percentile of the time to the \
+                                   answer in the last third of the time · when the faulty hosts were out.";
+
+/// One row for each scenario, one column for each configuration.
+pub(crate) fn overview(rows: &[(Cell, Figures)]) -> String {
+    let mut text = format!(
+        "| | {} |\n|---|{}\n",
+        Configuration::ALL.map(Configuration::says).join(" | "),
+        "---|".repeat(Configuration::ALL.len())
+    );
+    for of_scenario in rows.chunk_by(|(one, _), (other, _)| one.scenario == other.scenario) {
+        for (number, (cell, figures)) in of_scenario.iter().enumerate() {
+            if number == 0 {
+                let _ = write!(text, "| {} |", cell.scenario.says());
+            }
+            // Writing to a string can't fail.
+            let _ = write!(
+                text,
+                " {} · {} · {} |",
+                percent(figures.failed),
+                milliseconds(figures.p99_late),
+                moment(figures.out)
+            );
+        }
+        text.push('\n');
+    }
+    text
+}
 
 /// One row for each cell; the scenario is named in the first of its rows.
 pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (Cell, &'a Figures)>) -> String {
@@ -76,8 +107,8 @@ pub(crate) fn moment(moment: Moment) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::configuration::Configuration;
     use crate::samples::{cell, figures};
+    use crate::scenario::Scenario;
 
     #[test]
     fn every_line_has_as_many_cells_and_the_scenario_is_named_once() {
@@ -98,6 +129,35 @@ mod tests {
             lines[2]
         );
         assert!(lines[3].starts_with("|  | Envoy, tuned | "), "{}", lines[3]);
+    }
+
+    #[test]
+    fn the_short_table_has_a_row_for_each_scenario() {
+        let (figures, cell) = (figures(), cell());
+        let of = |scenario, configuration| {
+            (
+                Cell {
+                    scenario,
+                    configuration,
+                },
+                figures.clone(),
+            )
+        };
+        let rows: Vec<_> = [cell.scenario, Scenario::OneSlow]
+            .into_iter()
+            .flat_map(|scenario| Configuration::ALL.map(|configuration| of(scenario, configuration)))
+            .collect();
+        let table = overview(&rows);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(lines.len(), 4);
+        for line in &lines {
+            assert_eq!(line.matches('|').count(), 6, "{line}");
+        }
+        assert!(
+            lines[2].starts_with("| 1 of 10 answers 503 | 0.25 % · 26 ms · 0.20 s | 0.25 % ·"),
+            "{}",
+            lines[2]
+        );
     }
 
     #[test]
