@@ -3,8 +3,10 @@
 use crate::fake_host::FakeHost;
 use sidestep::config::Config;
 use sidestep::health::{Census, ClusterTable, HostHealth, HostState};
+use sidestep::host::{Attribute, CalloutToken};
 use sidestep::metrics::Metric;
 use sidestep::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
+use sidestep::stream::{Flow, Stream};
 use sidestep::worker::{Attempt, Steering, Worker};
 use std::time::Duration;
 
@@ -65,6 +67,29 @@ impl Workers {
             hosts,
             &format!(r#"{{"clusters": {{"{CLUSTER}": {{"hosts": {named:?}{comma}{settings}}}}}}}"#),
         )
+    }
+
+    /// Workers whose cluster has so many hosts, of which one failure ejects for 30 s, in intervals of 10 s; nobody is
+    /// sent out to discover. `more` is settings of the cluster other than `outlier_detection` and `picking`.
+    pub fn touchy(workers: usize, hosts: u16, more: &str) -> Self {
+        let comma = if more.is_empty() { "" } else { ", " };
+        let settings = format!(
+            r#""outlier_detection": {{"consecutive_5xx": 1, "interval": "10s"}},
+               "picking": {{"discovery_percent": 0}}{comma}{more}"#
+        );
+        Self::start(workers, hosts, &settings)
+    }
+
+    /// [`Self::touchy`] workers, with host 1 in probation since just now.
+    ///
+    /// # Panics
+    /// If it does not come to that.
+    pub fn in_probation(workers: usize, hosts: u16, more: &str) -> Self {
+        let mut this = Self::touchy(workers, hosts, more);
+        assert_eq!(this.fail(0, 1), Some(30 * SECOND));
+        this.live(30 * SECOND);
+        assert_eq!(this.stage(1), Stage::Probation);
+        this
     }
 
     /// So many workers with this configuration.
@@ -225,6 +250,107 @@ impl Workers {
             worker.report.flush(&self.host);
         }
         self.host.metric_value(metric)
+    }
+}
+
+/// A request without a body on its way through the filter, and what is to be known of it later.
+#[derive(Debug)]
+pub struct Flight {
+    /// The worker that it came to.
+    pub worker: usize,
+    /// The filter's part.
+    pub stream: Stream,
+    /// When it came.
+    pub began: Timestamp,
+    /// The hosts that its pin names.
+    pub pin: Vec<u16>,
+    /// How long the host may take, in milliseconds, if the filter said so.
+    pub limit: Option<u64>,
+}
+
+/// Host, status, Envoy's flags, headers.
+pub type Answer<'a> = (u16, &'a str, u64, &'a [(&'a str, &'a str)]);
+
+impl Workers {
+    /// A request comes to a worker.
+    pub fn request(&mut self, worker: usize, headers: &[(&str, &str)]) -> Flight {
+        self.host.request(headers);
+        let mut stream = Stream::default();
+        let flow = stream.on_request_headers(&mut self.workers[worker], true);
+        assert_eq!(flow, Flow::Continue);
+        let pin = self.host.request_header("x-sidestep-host").unwrap_or_default();
+        Flight {
+            worker,
+            stream,
+            began: self.now(),
+            pin: pin
+                .split(',')
+                .filter_map(|host| host.parse().ok())
+                .map(number)
+                .collect(),
+            limit: self
+                .host
+                .request_header("x-envoy-upstream-rq-per-try-timeout-ms")
+                .and_then(|millis| millis.parse().ok()),
+        }
+    }
+
+    /// The headers of a request's answer come; its body is still to follow. `Flow::Pause` means that a retry is out.
+    pub fn answer(&mut self, flight: &mut Flight, answer: Answer<'_>) -> Flow {
+        self.host
+            .response(&addr(answer.0).to_string(), answer.1, answer.2, answer.3);
+        self.host.began(flight.began);
+        flight
+            .stream
+            .on_response_headers(&mut self.workers[flight.worker], false)
+    }
+
+    /// The hosts that the last callout names.
+    pub fn callout(&self) -> Vec<u16> {
+        let callouts = self.host.seen().callouts;
+        let pin = callouts.last().and_then(|headers| headers.last());
+        let hosts = pin.map(|(_, hosts)| hosts.as_str()).unwrap_or_default();
+        hosts
+            .split(',')
+            .filter_map(|host| host.parse().ok())
+            .map(number)
+            .collect()
+    }
+
+    /// The retry that is out is answered with this status.
+    pub fn answer_retry(&mut self, flight: &mut Flight, status: &str) {
+        self.host
+            .callout(&[(":status", status), ("x-envoy-upstream-service-time", "1")], b"");
+        let token = u32::try_from(self.host.seen().callouts.len()).unwrap_or(u32::MAX);
+        self.host.began(flight.began);
+        flight
+            .stream
+            .on_callout_response(&mut self.workers[flight.worker], CalloutToken(token), 2, 0);
+    }
+
+    /// The answer ends as it should, and the request with it.
+    pub fn end(&mut self, mut flight: Flight) {
+        let _ = flight
+            .stream
+            .on_response_body(&mut self.workers[flight.worker], 0, true);
+        self.gone(flight, 0);
+    }
+
+    /// The request ends with these flags of Envoy's, wherever it stands.
+    pub fn gone(&mut self, mut flight: Flight, flags: u64) {
+        self.host.attribute_is(Attribute::ResponseFlags, &flags.to_le_bytes());
+        self.host.began(flight.began);
+        let worker = &mut self.workers[flight.worker];
+        flight.stream.on_log(worker);
+        flight.stream.on_done(worker);
+    }
+
+    /// A whole request: it comes, is answered at once, and ends. Returns whether a retry would have been sent.
+    pub fn whole(&mut self, worker: usize, headers: &[(&str, &str)], answer: Answer<'_>) -> Flow {
+        let mut flight = self.request(worker, headers);
+        let flow = self.answer(&mut flight, answer);
+        self.end(flight);
+        flow
     }
 }
 
