@@ -2,6 +2,7 @@
 
 mod bounds;
 mod common;
+mod crowd;
 mod delivery;
 mod ejection;
 mod faults;
@@ -9,5 +10,7 @@ mod hosts;
 mod limits;
 mod outcomes;
 mod picking;
+mod rates;
+mod recovery;
 mod retries;
 mod workers;
