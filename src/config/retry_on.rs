@@ -24,7 +24,7 @@ pub struct RetryOn {
     pub refused_stream: bool,
     /// `retriable-4xx`: 409.
     pub retriable_4xx: bool,
-    /// `retriable-status-codes`: see [`RetryPolicy::retriable_status_codes`].
+    /// `retriable-status-codes`: see [`RetryPolicy::retriable_status_codes`](super::RetryPolicy::retriable_status_codes).
     pub retriable_status_codes: bool,
     /// `envoy-ratelimited`: also retry an answer with `x-envoy-ratelimited`, which otherwise is never retried.
     pub envoy_ratelimited: bool,

@@ -60,18 +60,22 @@ pub struct Answer {
     pub flags: ResponseFlags,
     /// The gRPC status, if the request was gRPC and the answer's headers have one.
     pub grpc_status: Option<u32>,
-    /// The answer has `x-envoy-overloaded`: Envoy, here or further on, shed the request.
+    /// The answer has `x-envoy-overloaded`: an Envoy, this one or one further on, shed the request.
     pub overloaded: bool,
 }
 
 /// What `answer` says about the host that it came from, or should have come from.
 pub const fn classify(answer: &Answer) -> Outcome {
     let flags = answer.flags;
-    if answer.overloaded || flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) || flags.any_of(ResponseFlags::CLIENT_GONE) {
+    if flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) || flags.any_of(ResponseFlags::CLIENT_GONE) {
         return Outcome::Ignored;
     }
     if flags.any_of(ResponseFlags::NO_ANSWER) {
         return Outcome::Failure(FailureOrigin::LocalOrigin);
+    }
+    // Not our own circuit breaker: the host's Envoy, or one behind it, is alive and asks for less.
+    if answer.overloaded {
+        return Outcome::Overload;
     }
     match (answer.status, answer.grpc_status) {
         (425, _) => Outcome::Ignored,

@@ -110,7 +110,7 @@ impl Change {
 /// How many hosts a cluster has, and how many of them may get traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Hosts that are in the cluster, as far as is known.
+    /// Hosts that Envoy could send traffic to, as far as is known.
     pub known: usize,
     /// Those of them that are ejected or in probation.
     pub out: usize,
@@ -201,7 +201,7 @@ impl ClusterTable {
     /// Counts the hosts.
     pub fn census(&self) -> Census {
         let mut census = Census::default();
-        for host in self.hosts.iter().filter(|host| !host.gone) {
+        for host in self.hosts.iter().filter(|host| !host.gone && !host.unfit) {
             census.known += 1;
             census.out += usize::from(host.is_out());
             census.available += usize::from(host.is_available());
@@ -227,14 +227,10 @@ impl ClusterTable {
     pub fn restless_until(&self, policy: &ClusterPolicy, now: Timestamp) -> Timestamp {
         const FOR_NOW: Duration = Duration::from_secs(60);
         let until = |host: &HostHealth| {
-            if host.gone {
+            // Envoy itself sends them nothing.
+            if host.gone || host.unfit {
                 return Timestamp::ZERO;
             }
-            let unfit = if host.unfit {
-                now.after(FOR_NOW)
-            } else {
-                Timestamp::ZERO
-            };
             let stage = match host.state {
                 HostState::Healthy => Timestamp::ZERO,
                 // Behind an ejection comes a probation.
@@ -242,7 +238,7 @@ impl ClusterTable {
                 HostState::Probation(_) => now.after(FOR_NOW),
                 HostState::Ramp { since } => since.after(policy.picking.ramp_time),
             };
-            stage.max(unfit).max(host.overloaded_until)
+            stage.max(host.overloaded_until)
         };
         self.hosts.iter().map(until).max().unwrap_or_default()
     }

@@ -84,6 +84,16 @@ impl Keep {
         *self = Self::Nothing(reason);
     }
 
+    /// Whether the request is whole, and can be sent again as it is.
+    pub fn is_repeatable(&self) -> bool {
+        let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
+        self.whole().is_ok_and(|copy| {
+            copy.headers
+                .pairs()
+                .all(|(name, value)| is_text(name) && is_text(value))
+        })
+    }
+
     /// The whole copy.
     ///
     /// # Errors

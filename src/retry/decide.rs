@@ -23,8 +23,9 @@ pub struct Failed {
     pub rate_limited: bool,
     /// The attempt was given up after the time that a single one may take, not the whole request.
     pub per_try_timeout: bool,
-    /// The attempt tried a host in probation, and failed: nobody is to pay for that.
-    pub trial: bool,
+    /// The attempt failed where the filter sent it to learn something: at a host in probation, or unpinned to find
+    /// hosts. Nobody is to pay for that.
+    pub risked: bool,
     /// Envoy's router made more than one attempt of its own, or was asked to by the request.
     pub router_retries: bool,
 }
@@ -96,11 +97,11 @@ pub fn standing(failed: &Failed, policy: &RetryPolicy) -> Standing {
     }
 }
 
-/// Whether another attempt is wanted after this answer: by `retry_on`, or because it was a trial. The rules are those of Envoy's router
+/// Whether another attempt is wanted after this answer: by `retry_on`, or because the filter risked it. The rules are those of Envoy's router
 /// (`RetryStateImpl::wouldRetryFromHeaders` and `wouldRetryFromReset`).
 pub fn is_worth_a_retry(failed: &Failed, policy: &RetryPolicy) -> bool {
     let on = &policy.retry_on;
-    if failed.trial {
+    if failed.risked {
         return true;
     }
     if failed.flags.any_of(ResponseFlags::NO_ANSWER) {
@@ -126,10 +127,10 @@ pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, deadline: Ti
     if policy.num_retries == 0 || !is_worth_a_retry(failed, policy) {
         return Decision::NotWanted;
     }
-    if failed.overloaded || failed.flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
+    if (failed.overloaded && !failed.risked) || failed.flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
         return Decision::Refuse(RetryRefusal::Overloaded);
     }
-    if failed.rate_limited && !policy.retry_on.envoy_ratelimited {
+    if failed.rate_limited && !failed.risked && !policy.retry_on.envoy_ratelimited {
         return Decision::Refuse(RetryRefusal::RateLimited);
     }
     if failed.router_retries {

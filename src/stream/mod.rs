@@ -39,7 +39,8 @@ pub struct Stream {
     grpc: bool,
     router_retries: bool,
     asks_for_timeout: Option<Duration>,
-    pinned: Option<Steering>,
+    /// Where the first attempt was sent, and why.
+    steering: Option<Steering>,
     phase: Phase,
     watch: Option<Watch>,
 }
@@ -94,7 +95,7 @@ impl Default for Stream {
             grpc: false,
             router_retries: false,
             asks_for_timeout: None,
-            pinned: None,
+            steering: None,
             phase: Phase::Waiting,
             watch: None,
         }
@@ -104,11 +105,8 @@ impl Default for Stream {
 impl Stream {
     /// The request has ended, in whatever way: nothing will be heard of it again.
     pub fn on_done<H: Host>(&mut self, worker: &mut Worker<H>) {
-        if let Some(pinned) = self.release_pin(worker)
-            && let Some(host) = pinned.trial
-        {
-            worker.trial_void(&pinned.cluster, host);
-        }
+        let steering = self.release_steering(worker);
+        end_trial_unproved(worker, steering.as_ref());
         if let Phase::Retrying(retrying) = &self.phase {
             worker.answered(&retrying.cluster, retrying.target);
         }
@@ -116,13 +114,13 @@ impl Stream {
         self.keep.give_up(RetryRefusal::NoCopy);
     }
 
-    /// The pinned first attempt is over.
-    fn release_pin<H: Host>(&mut self, worker: &mut Worker<H>) -> Option<Steering> {
-        let pinned = self.pinned.take()?;
-        if let Some(host) = pinned.pin.first() {
-            worker.answered(&pinned.cluster, host);
+    /// The first attempt is over.
+    fn release_steering<H: Host>(&mut self, worker: &mut Worker<H>) -> Option<Steering> {
+        let steering = self.steering.take()?;
+        if let Some(host) = steering.pin.and_then(|pin| pin.first()) {
+            worker.answered(&steering.cluster, host);
         }
-        Some(pinned)
+        Some(steering)
     }
 
     /// When the request came. Asked for by those that need it, which is not every request.
@@ -136,5 +134,14 @@ impl Stream {
         };
         self.began = Some(began);
         began
+    }
+}
+
+/// A request was to be a trial, and says nothing about the host.
+fn end_trial_unproved<H: Host>(worker: &mut Worker<H>, steering: Option<&Steering>) {
+    if let Some(steering) = steering
+        && let Some(host) = steering.trial
+    {
+        worker.trial_void(&steering.cluster, host);
     }
 }

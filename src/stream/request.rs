@@ -1,9 +1,10 @@
 //! The request's way in: strip, pin, copy.
 
-use super::{Flow, Phase, Stream};
+use super::{Flow, Phase, Stream, end_trial_unproved};
 use crate::host::Host;
 use crate::http::{Method, RequestFacts};
 use crate::metrics::{ErrorCause, Metric};
+use crate::pick::Pin;
 use crate::retry::{Keep, RetryRefusal, screen};
 use crate::worker::{Steering, Worker};
 
@@ -35,30 +36,26 @@ impl Stream {
             Err(refusal) => Keep::Nothing(refusal),
         };
         // A body that is still to come may be too large.
-        let retriable = matches!(self.keep, Keep::Whole(_)) && !self.router_retries;
+        let retriable = || !self.router_retries && self.keep.is_repeatable();
         if let Some(steering) = worker.steer(retriable) {
-            self.set_pin(worker, steering);
+            self.steer(worker, steering);
         }
         Flow::Continue
     }
 
-    fn set_pin<H: Host>(&mut self, worker: &mut Worker<H>, steering: Steering) {
-        let value = steering.pin.header_value();
-        if let Err(error) = worker.host.set_request_header(worker.override_header(), &value) {
-            worker.error(ErrorCause::OverrideHeader, format_args!("pin not set: {error}"));
-            if let Some(host) = steering.trial {
-                worker.trial_void(&steering.cluster, host);
-            }
+    fn steer<H: Host>(&mut self, worker: &mut Worker<H>, steering: Steering) {
+        let pinned = steering
+            .pin
+            .as_ref()
+            .is_none_or(|pin| set_pin(worker, &steering.cluster, pin));
+        if !pinned {
+            end_trial_unproved(worker, Some(&steering));
             return;
         }
-        worker.count(Metric::PinsSet);
-        if let Some(host) = steering.pin.first() {
-            worker.sent(&steering.cluster, host);
+        if steering.is_risked() {
+            limit_attempt(worker, &steering.cluster);
         }
-        if steering.trial.is_some() {
-            limit_trial(worker, &steering.cluster);
-        }
-        self.pinned = Some(steering);
+        self.steering = Some(steering);
     }
 
     /// A piece of the request's body has come. It passes at once; a copy stays.
@@ -99,9 +96,26 @@ impl Stream {
     }
 }
 
-/// A host in probation that does not answer must not keep its request for long. Envoy's router ends the attempt, but not
-/// an answer that has begun.
-fn limit_trial<H: Host>(worker: &mut Worker<H>, cluster: &str) {
+/// Names the hosts to Envoy. Returns whether it took them.
+fn set_pin<H: Host>(worker: &mut Worker<H>, cluster: &str, pin: &Pin) -> bool {
+    let set = worker
+        .host
+        .set_request_header(worker.override_header(), &pin.header_value());
+    match set {
+        Ok(()) => {
+            worker.count(Metric::PinsSet);
+            if let Some(host) = pin.first() {
+                worker.sent(cluster, host);
+            }
+        }
+        Err(error) => worker.error(ErrorCause::OverrideHeader, format_args!("pin not set: {error}")),
+    }
+    set.is_ok()
+}
+
+/// A host that is not trusted, and does not answer, must not keep its request for long. Envoy's router ends the attempt,
+/// but not an answer that has begun.
+fn limit_attempt<H: Host>(worker: &mut Worker<H>, cluster: &str) {
     let limit = worker.policy(cluster).picking.probation_timeout.as_millis().max(1);
     let header = "x-envoy-upstream-rq-per-try-timeout-ms";
     if let Err(error) = worker.host.set_request_header(header, &limit.to_string()) {

@@ -2,7 +2,7 @@
 
 use super::seen::Seen;
 use super::watch::Watch;
-use super::{FirstAnswer, Flow, Phase, Stream};
+use super::{FirstAnswer, Flow, Phase, Stream, end_trial_unproved};
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
 use crate::http::HeaderBlock;
@@ -30,9 +30,9 @@ impl Stream {
 
     /// What the response says about its host, and whether it is held back for a retry.
     fn judge<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
-        let pinned = self.release_pin(worker);
+        let steering = self.release_steering(worker);
         let Some(arrived) = Arrived::read(worker) else {
-            end_trial_unproved(worker, pinned.as_ref());
+            end_trial_unproved(worker, steering.as_ref());
             return Flow::Continue;
         };
         let policy = worker.policy(&arrived.cluster);
@@ -42,20 +42,26 @@ impl Stream {
             cluster: &arrived.cluster,
         };
         let mut header = |_: &mut Worker<H>, name: &str| arrived.headers.get(name.as_bytes()).map(<[u8]>::to_vec);
-        let outcome = seen.outcome(worker, &mut header);
+        let unpinned = steering.as_ref().is_some_and(|steering| steering.pin.is_none());
+        let outcome = match seen.outcome(worker, &mut header) {
+            // The time was ours, and short.
+            _ if unpinned && answer.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) => Outcome::Ignored,
+            outcome => outcome,
+        };
         let attempt = self.attempt(worker, &arrived, outcome);
         // Of a gRPC answer, the trailers will tell.
         let deferred = self.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
         if !deferred {
             worker.record(&arrived.cluster, &attempt);
         }
-        let shed_by_host = answer.overloaded && !answer.flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW);
-        if outcome == Outcome::Overload || shed_by_host {
+        if outcome == Outcome::Overload {
             seen.lower_share(worker, arrived.host, &mut header);
         }
-        let trial = check_pin(worker, pinned, &arrived, outcome);
-        let failed_trial = trial && matches!(outcome, Outcome::Failure(_) | Outcome::Overload);
-        if !failed_trial && !may_be_worth_a_retry(arrived.status, &policy.retry) {
+        let risked = check_steering(worker, steering, &arrived, outcome);
+        let failed_us = risked
+            && (matches!(outcome, Outcome::Failure(_) | Outcome::Overload)
+                || answer.flags.any_of(ResponseFlags::NO_ANSWER));
+        if !failed_us && !may_be_worth_a_retry(arrived.status, &policy.retry) {
             if outcome == Outcome::Success && !end_of_stream {
                 self.watch = Some(Watch {
                     cluster: arrived.cluster,
@@ -66,7 +72,7 @@ impl Stream {
             return Flow::Continue;
         }
         let failed = Failed {
-            trial: failed_trial,
+            risked: failed_us,
             ..self.look_closer(worker, &arrived.headers, &answer)
         };
         let now = worker.now();
@@ -213,7 +219,7 @@ impl Stream {
             overloaded: answer.overloaded,
             rate_limited: headers.get(b"x-envoy-ratelimited").is_some(),
             per_try_timeout: timeout && contains(&details, b"per_try_timeout"),
-            trial: false,
+            risked: false,
             router_retries: self.router_retries || worker.attribute_number(Attribute::AttemptCount) > 1,
         }
     }
@@ -251,29 +257,28 @@ impl Arrived {
     }
 }
 
-/// Looks whether the pin was followed. Returns whether the answer is that of a trial.
-fn check_pin<H: Host>(worker: &mut Worker<H>, pinned: Option<Steering>, arrived: &Arrived, outcome: Outcome) -> bool {
-    let Some(pinned) = pinned else {
+/// Looks whether the pin was followed, and gives a trial back that the answer says nothing about. Returns whether the
+/// filter sent the request where it went to learn something.
+fn check_steering<H: Host>(
+    worker: &mut Worker<H>,
+    steering: Option<Steering>,
+    arrived: &Arrived,
+    outcome: Outcome,
+) -> bool {
+    let Some(steering) = steering else {
         return false;
     };
-    let here = pinned.cluster == arrived.cluster;
-    let trial = here && pinned.trial == Some(arrived.host);
-    if outcome == Outcome::Ignored || !trial {
-        end_trial_unproved(worker, Some(&pinned));
+    let here = steering.cluster == arrived.cluster;
+    if outcome == Outcome::Ignored || !here || steering.trial != Some(arrived.host) {
+        end_trial_unproved(worker, Some(&steering));
     }
-    if here && outcome != Outcome::Ignored {
-        worker.check_pin(&pinned.cluster, &pinned.pin, arrived.host);
-    }
-    trial
-}
-
-/// A request was to be a trial, and says nothing about the host.
-fn end_trial_unproved<H: Host>(worker: &mut Worker<H>, pinned: Option<&Steering>) {
-    if let Some(pinned) = pinned
-        && let Some(host) = pinned.trial
+    if here
+        && outcome != Outcome::Ignored
+        && let Some(pin) = &steering.pin
     {
-        worker.trial_void(&pinned.cluster, host);
+        worker.check_pin(&steering.cluster, pin, arrived.host);
     }
+    here && steering.is_risked()
 }
 
 /// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another

@@ -37,10 +37,17 @@ const MAX_CLUSTERS: usize = 4096;
 pub struct Steering {
     /// The request's cluster.
     pub cluster: String,
-    /// The hosts, in order.
-    pub pin: Pin,
+    /// The hosts, in order; `None` to leave the choice to Envoy, so that hosts are found.
+    pub pin: Option<Pin>,
     /// The host in probation that the request is a trial for; the first of the pin.
     pub trial: Option<HostAddr>,
+}
+
+impl Steering {
+    /// Whether the request goes where the filter would learn something: to a host in probation, or anywhere.
+    pub const fn is_risked(&self) -> bool {
+        self.trial.is_some() || self.pin.is_none()
+    }
 }
 
 /// One worker.
@@ -210,7 +217,7 @@ impl<H: Host> Worker<H> {
     /// charge. While that is so in all clusters, not even the cluster is looked up. A small share of `retriable` requests
     /// goes without a pin, so that hosts are found which Envoy knows and we do not; and one at a time is a trial for a
     /// host in probation.
-    pub fn steer(&mut self, retriable: bool) -> Option<Steering> {
+    pub fn steer(&mut self, retriable: impl FnOnce() -> bool) -> Option<Steering> {
         self.sync();
         if self.revisions.restless_until == Timestamp::ZERO {
             return None;
@@ -226,12 +233,15 @@ impl<H: Host> Worker<H> {
             return None;
         }
         let retry = &view.policy.retry;
-        let retriable = retriable && retry.num_retries > 0 && retry.retry_on != RetryOn::default();
+        let retriable = retry.num_retries > 0 && retry.retry_on != RetryOn::default() && retriable();
         if let Some((host, since)) = view.trial_due(now)
             && let Some(pin) = self.trial(&cluster, host, since, retriable, now)
         {
-            let trial = Some(host);
-            return Some(Steering { cluster, pin, trial });
+            return Some(Steering {
+                cluster,
+                pin: Some(pin),
+                trial: Some(host),
+            });
         }
         let view = self.fresh_view(&cluster)?;
         if view.is_in_panic(now) {
@@ -241,11 +251,18 @@ impl<H: Host> Worker<H> {
         }
         if retriable && view.policy.picking.discovery_percent.chance(entropy) {
             self.count(Metric::Discovery);
-            return None;
+            return Some(Steering {
+                cluster,
+                pin: None,
+                trial: None,
+            });
         }
         let pin = view.pick(&[], now, &mut Entropy::seeded(entropy))?;
-        let trial = None;
-        Some(Steering { cluster, pin, trial })
+        Some(Steering {
+            cluster,
+            pin: Some(pin),
+            trial: None,
+        })
     }
 
     /// Makes a request the trial of a host in probation: if it could be retried elsewhere, and no other worker has a

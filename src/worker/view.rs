@@ -297,7 +297,8 @@ impl ClusterView {
         let mut until = Timestamp::from_nanos(u64::MAX);
         for (host, local) in self.table.hosts().iter().zip(&self.local) {
             let share = host.share(&self.policy, now);
-            *restless |= share < Share::FULL && !host.gone;
+            // Envoy itself leaves out a host that is unfit.
+            *restless |= share < Share::FULL && !host.gone && !host.unfit;
             if share > Share::NONE && local.absent_until <= now {
                 candidates.push(Candidate {
                     addr: host.addr,
