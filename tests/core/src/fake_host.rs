@@ -35,6 +35,7 @@ struct State {
     failing_read: RefCell<Option<String>>,
     interruption: RefCell<Interrupt>,
     metrics: RefCell<HashMap<u32, u64>>,
+    traffic: Cell<(usize, usize)>,
     seen: RefCell<Seen>,
 }
 
@@ -149,6 +150,17 @@ impl FakeHost {
     /// This happens just before the next write of shared data, and after the read that it rests on.
     pub fn interrupt_next_write(&self, interruption: impl FnOnce() + 'static) {
         self.0.interruption.borrow_mut().0 = Some(Box::new(interruption));
+    }
+
+    /// How many bytes of shared data were read and written since the last [`Self::reset_traffic`]; a read of nothing and
+    /// a write of nothing count as one.
+    pub fn traffic(&self) -> (usize, usize) {
+        self.0.traffic.get()
+    }
+
+    /// Counts shared data anew.
+    pub fn reset_traffic(&self) {
+        self.0.traffic.set((0, 0));
     }
 
     /// A metric's value.
@@ -289,12 +301,11 @@ impl Host for FakeHost {
             *failing = None;
             return Err(HostError::Status(10));
         }
-        Ok(self
-            .0
-            .shared
-            .borrow()
-            .get(key)
-            .map(|(value, cas)| (value.clone(), Cas(*cas))))
+        let found = self.0.shared.borrow().get(key).cloned();
+        let (read, written) = self.0.traffic.get();
+        let size = found.as_ref().map_or(0, |(value, _)| value.len());
+        self.0.traffic.set((read + size.max(1), written));
+        Ok(found.map(|(value, cas)| (value, Cas(cas))))
     }
 
     fn set_shared_data(&self, key: &str, value: &[u8], cas: Cas) -> HostResult<()> {
@@ -306,6 +317,8 @@ impl Host for FakeHost {
         if shared.get(key).is_some_and(|(_, current)| *current != cas.0) {
             return Err(HostError::CasMismatch);
         }
+        let (read, written) = self.0.traffic.get();
+        self.0.traffic.set((read, written + value.len().max(1)));
         let writes = &mut self.0.seen.borrow_mut().writes;
         *writes += 1;
         shared.insert(key.to_owned(), (value.to_vec(), *writes));
