@@ -1,8 +1,10 @@
-//! What an attempt says about its host: every row of the table of outcomes.
+//! What an attempt says about its host: every row of the table of outcomes, and the matchers before it.
 
 use sidestep::detect::{Answer, ResponseFlags, classify};
+use sidestep::host::Attribute;
 use sidestep::model::{FailureOrigin, Outcome};
 use sidestep_core::test;
+use sidestep_core::workers::{Stage, Workers};
 
 const SUCCESS: Outcome = Outcome::Success;
 const GATEWAY: Outcome = Outcome::Failure(FailureOrigin::External { gateway: true });
@@ -42,14 +44,15 @@ fn a_status_is_a_failure_from_500_on_and_a_gateway_failure_at_502_503_504() {
 #[test]
 fn an_answer_that_envoy_made_is_judged_by_its_flag_and_not_by_its_status() {
     for (flags, code, outcome) in [
-        (0x20, 503, NO_ANSWER),          // UF
-        (0x40, 503, NO_ANSWER),          // UC
-        (0x10, 503, NO_ANSWER),          // UR
-        (0x8, 503, NO_ANSWER),           // LR
-        (0x4, 504, NO_ANSWER),           // UT
-        (0x80, 503, Outcome::Ignored),   // UO: our own circuit breaker
-        (0x4000, 503, Outcome::Ignored), // DC: the client is gone
-        (0x8020, 503, NO_ANSWER),        // URX with UF
+        (0x20, 503, NO_ANSWER),               // UF
+        (0x40, 503, NO_ANSWER),               // UC
+        (0x10, 503, NO_ANSWER),               // UR
+        (0x8, 503, NO_ANSWER),                // LR
+        (0x4, 504, NO_ANSWER),                // UT
+        (0x80, 503, Outcome::Ignored),        // UO: our own circuit breaker
+        (0x4000, 503, Outcome::Ignored),      // DC: the client is gone
+        (0x1000_0000, 503, Outcome::Ignored), // DR: so too, by a reset of its stream
+        (0x8020, 503, NO_ANSWER),             // URX with UF
     ] {
         let answer = Answer {
             flags: ResponseFlags(flags),
@@ -97,4 +100,77 @@ fn a_grpc_status_is_judged_by_who_is_to_blame() {
         };
         assert_eq!(classify(&answer), outcome, "{code}");
     }
+}
+
+/// One answer of host 1, by a route, where one failure ejects: is it a failure?
+fn is_failure(json: &str, route: Option<&str>, status: &str, flags: u64, headers: &[(&str, &str)]) -> bool {
+    let json = format!(
+        r#"{{"outlier_detection": {{"consecutive_5xx": 1}},
+            "clusters": {{"backend": {{"hosts": ["10.0.0.1:80", "10.0.0.2:80"] {json}"#
+    );
+    let mut workers = Workers::with_config(1, 2, &json);
+    if let Some(route) = route {
+        workers.host.attribute_is(Attribute::RouteName, route.as_bytes());
+    }
+    let _ = workers.whole(0, &[(":method", "POST")], (1, status, flags, headers));
+    workers.stage(1) == Stage::Ejected
+}
+
+#[test]
+fn the_first_matcher_of_the_cluster_that_matches_wins_over_the_table() {
+    let json = r#", "matchers": [
+        {"status": [501], "outcome": "ignored"},
+        {"status": ["500-502"], "header": {"name": "x-app", "prefix": "ok"}, "outcome": "success"},
+        {"header": {"name": "x-app", "exact": "broken"}, "outcome": "failure"},
+        {"status": 404, "outcome": "failure"}
+    ]}}}"#;
+    for (status, headers, failure) in [
+        ("200", &[][..], false),
+        ("200", &[("x-app", "broken")], true),
+        ("200", &[("x-app", "broken too")], false),
+        ("404", &[], true),
+        ("404", &[("x-app", "ok")], true),
+        ("410", &[], false),
+        ("500", &[], true),
+        ("500", &[("x-app", "ok, really")], false),
+        ("501", &[("x-app", "broken")], false),
+        ("503", &[("x-app", "ok")], true),
+        ("429", &[], false),
+        ("429", &[("x-app", "broken")], true),
+    ] {
+        assert_eq!(
+            is_failure(json, None, status, 0, headers),
+            failure,
+            "{status} {headers:?}"
+        );
+    }
+}
+
+#[test]
+fn a_routes_matchers_come_before_its_clusters_and_other_routes_have_none_of_them() {
+    let json = r#", "matchers": [{"status": 404, "outcome": "failure"}]}},
+        "routes": {"search": {"matchers": [
+            {"status": 404, "outcome": "success"},
+            {"status": 410, "outcome": "failure"}
+        ]}}}"#;
+    for (route, by_404, by_410) in [
+        (Some("search"), false, true),
+        (Some("other"), true, false),
+        (None, true, false),
+    ] {
+        assert_eq!(is_failure(json, route, "404", 0, &[]), by_404, "{route:?}");
+        assert_eq!(is_failure(json, route, "410", 0, &[]), by_410, "{route:?}");
+        assert!(is_failure(json, route, "503", 0, &[]), "{route:?}");
+    }
+}
+
+#[test]
+fn matchers_say_nothing_about_answers_that_envoy_made() {
+    let json = r#", "matchers": [{"status": ["100-599"], "outcome": "success"}]}}}"#;
+    assert!(!is_failure(json, None, "503", 0, &[]));
+    assert!(is_failure(json, None, "503", 0x20, &[]));
+    let json = r#", "matchers": [{"status": ["100-599"], "outcome": "failure"}]}}}"#;
+    assert!(is_failure(json, None, "200", 0, &[]));
+    assert!(!is_failure(json, None, "503", 0x80, &[]));
+    assert!(!is_failure(json, None, "503", 0x4000, &[]));
 }
