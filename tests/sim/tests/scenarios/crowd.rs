@@ -112,6 +112,12 @@ fn is_live(seen: &Seen) -> bool {
     seen.headers.get("user-agent") != Some("sidestep-probe")
 }
 
+/// When the host was probed: of its last thousand attempts.
+pub(crate) fn probes(sim: &Sim, host: &str) -> Vec<u64> {
+    let seen = sim.seen(host).into_iter();
+    seen.filter(|seen| !is_live(seen)).map(|seen| seen.at).collect()
+}
+
 /// From its ejections until it has proved itself, the host got live requests only one at a time, each `took` long, and
 /// each meant for it. How many there were.
 #[track_caller]

@@ -10,6 +10,7 @@ mod hosts;
 mod limits;
 mod outcomes;
 mod picking;
+mod probes;
 mod rates;
 mod recovery;
 mod retries;
