@@ -26,6 +26,7 @@ type Interruption = Box<dyn FnOnce()>;
 struct State {
     now: Cell<Timestamp>,
     request: RefCell<Headers>,
+    odd_request_header: RefCell<Option<(String, Vec<u8>)>>,
     request_body: RefCell<Vec<u8>>,
     response: RefCell<Headers>,
     trailers: RefCell<Headers>,
@@ -74,12 +75,13 @@ fn owned(pairs: &[(&str, &str)]) -> Headers {
         .collect()
 }
 
+fn pairs(headers: &Headers) -> Vec<Pair<'_>> {
+    let bytes = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    bytes.collect()
+}
+
 fn block(headers: &Headers) -> HeaderBlock {
-    let pairs: Vec<Pair<'_>> = headers
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-        .collect();
-    HeaderBlock::from_pairs(&pairs)
+    HeaderBlock::from_pairs(&pairs(headers))
 }
 
 impl FakeHost {
@@ -103,6 +105,11 @@ impl FakeHost {
         *self.0.request.borrow_mut() = headers;
         self.began(self.time());
         self.attribute_is(Attribute::ClusterName, b"backend");
+    }
+
+    /// Every request has this header too, whose value need not be text.
+    pub fn odd_request_header(&self, name: &str, value: &[u8]) {
+        *self.0.odd_request_header.borrow_mut() = Some((name.to_owned(), value.to_vec()));
     }
 
     /// The request whose callbacks run now came then.
@@ -212,7 +219,10 @@ impl Host for FakeHost {
     }
 
     fn request_headers(&self) -> HostResult<HeaderBlock> {
-        Ok(block(&self.0.request.borrow()))
+        let (headers, odd) = (self.0.request.borrow(), self.0.odd_request_header.borrow());
+        let mut pairs = pairs(&headers);
+        pairs.extend(odd.iter().map(|(name, value)| (name.as_bytes(), &value[..])));
+        Ok(HeaderBlock::from_pairs(&pairs))
     }
 
     fn set_request_header(&self, name: &str, value: &str) -> HostResult<()> {

@@ -203,7 +203,7 @@ impl Workers {
     /// How the next request of a worker is steered.
     pub fn steer(&mut self, worker: usize, retriable: bool) -> Option<Steering> {
         self.host.request(&[]);
-        self.workers[worker].steer(retriable)
+        self.workers[worker].steer(|| retriable)
     }
 
     /// The table that all workers share.

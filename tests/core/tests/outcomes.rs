@@ -63,12 +63,15 @@ fn an_answer_that_envoy_made_is_judged_by_its_flag_and_not_by_its_status() {
 }
 
 #[test]
-fn an_answer_of_an_overloaded_envoy_says_nothing_about_the_host() {
-    let answer = Answer {
+fn an_answer_that_an_envoy_further_on_shed_asks_for_less_and_one_that_ours_shed_says_nothing() {
+    let shed = |flags| Answer {
         overloaded: true,
+        flags: ResponseFlags(flags),
         ..status(503)
     };
-    assert_eq!(classify(&answer), Outcome::Ignored);
+    assert_eq!(classify(&shed(0)), Outcome::Overload);
+    assert_eq!(classify(&shed(0x80)), Outcome::Ignored);
+    assert_eq!(classify(&shed(0x20)), NO_ANSWER);
 }
 
 #[test]

@@ -113,12 +113,8 @@ fn a_record_that_is_damaged_counts_as_empty_and_is_replaced() {
         assert!(workers.fail(1, 2).is_some());
         workers.tick_all();
         assert_eq!(ClusterTable::decode(&record(&workers)), Ok(workers.table()));
-        assert_eq!(
-            workers.workers[0]
-                .steer(false)
-                .map(|steering| steering.pin.hosts().count()),
-            Some(2)
-        );
+        let steering = workers.steer(0, false).and_then(|steering| steering.pin);
+        assert_eq!(steering.map(|pin| pin.hosts().count()), Some(2));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where requests are sent while some host gets less than its share: fair shares, ramps, overload, panic.
 
+use sidestep::host::Attribute;
 use sidestep::metrics::Metric;
 use sidestep::model::{Outcome, Timestamp};
 use sidestep::stream::Flow;
@@ -158,6 +159,29 @@ fn a_small_part_of_the_retriable_requests_goes_unpinned_and_no_other() {
     assert_eq!(workers.count(Metric::Discovery), unpinned as u64);
     let posts = (0..1000).filter(|_| workers.request(0, &[(":method", "POST")]).pin.is_empty());
     assert_eq!(posts.count(), 0);
+}
+
+#[test]
+fn a_request_that_went_unpinned_to_find_hosts_is_retried_whatever_failed() {
+    for (status, flags) in [("500", 0), ("429", 0), ("503", 0x20), ("504", 0x4)] {
+        let settings = r#""outlier_detection": {"consecutive_5xx": 0}, "picking": {"discovery_percent": 100}"#;
+        let mut workers = Workers::start(1, 3, settings);
+        let _ = workers.whole(0, GET, (1, "429", 0, &[("retry-after", "100")]));
+        let mut flight = workers.request(0, GET);
+        assert!(flight.pin.is_empty());
+        assert_eq!(flight.limit, Some(1000));
+        workers
+            .host
+            .attribute_is(Attribute::ResponseCodeDetails, b"upstream_per_try_timeout");
+        assert_eq!(
+            workers.answer(&mut flight, (2, status, flags, &[])),
+            Flow::Pause,
+            "{status}"
+        );
+        assert!(!workers.callout().contains(&2));
+        workers.answer_retry(&mut flight, "200");
+        workers.end(flight);
+    }
 }
 
 /// An answer that asks for less, and for how long.
