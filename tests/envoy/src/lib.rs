@@ -1,7 +1,11 @@
-//! The usual scene of the end-to-end tests: three servers behind an Envoy with the filter.
+//! The usual scenes of the end-to-end tests: three servers behind an Envoy with the filter, and as many as a test likes.
 //!
 //! The tests are in `tests/e2e`, by theme. Each starts what it needs and ends it; none of them shares anything.
 #![forbid(unsafe_code)]
+
+mod crowd;
+
+pub use crowd::{Crowd, Ejection, next_answers};
 
 use serde_json::{Value, json};
 use sidestep_support::{Behaviour, Client, Cluster, Envoy, EnvoyConfig, Reply, Request, Response, Upstream};

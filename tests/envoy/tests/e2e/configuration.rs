@@ -25,9 +25,10 @@ async fn nothing_at_all_is_a_good_configuration() {
     }
 }
 
-/// Which part of the bad configurations a test tries: so that they run side by side.
-async fn envoy_refuses(part: usize, parts: usize) {
-    for bad in BAD_CONFIGS.iter().skip(part).step_by(parts) {
+/// The core's tests hold that all of them are refused. What is to be seen here is that Envoy says so: for that a sample
+/// does. Each test takes another part of it, so that they run side by side.
+async fn envoy_refuses(part: usize) {
+    for bad in BAD_CONFIGS.iter().skip(part).step_by(8) {
         refused(bad).await;
     }
 }
@@ -49,12 +50,12 @@ async fn refused(bad: &BadConfig) {
 #[tokio::test]
 async fn bad_configurations_are_refused_by_a_line_that_says_what_would_be_right() {
     assert!(BAD_CONFIGS.len() >= 25);
-    envoy_refuses(0, 2).await;
+    envoy_refuses(0).await;
 }
 
 #[tokio::test]
 async fn more_bad_configurations_are_refused_by_a_line_that_says_what_would_be_right() {
-    envoy_refuses(1, 2).await;
+    envoy_refuses(4).await;
 }
 
 #[tokio::test]
