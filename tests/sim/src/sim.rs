@@ -105,6 +105,11 @@ impl Sim {
         self.world().now
     }
 
+    /// The wall clock that the module reads, in nanoseconds since the epoch.
+    pub fn wall(&self) -> u64 {
+        self.world().wall()
+    }
+
     /// Lets that much virtual time pass, and all that happens in it.
     pub fn advance(&mut self, time: Duration) {
         self.engine.advance(time);

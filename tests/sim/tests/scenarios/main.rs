@@ -2,8 +2,10 @@
 
 mod bounds;
 mod common;
+mod control;
 mod crowd;
 mod delivery;
+mod discovery;
 mod ejection;
 mod faults;
 mod hosts;
@@ -14,4 +16,6 @@ mod probes;
 mod rates;
 mod recovery;
 mod retries;
+mod slow;
+mod storm;
 mod workers;
