@@ -1,4 +1,4 @@
-//! Ejections, as the module's log lines tell of them.
+//! What becomes of hosts, as the module's log lines tell it.
 
 use crate::clock::Clock;
 use sidestep::model::parse_duration;
@@ -26,8 +26,19 @@ impl Ejection {
 pub(crate) enum News {
     /// A host was taken out, by this detector.
     Ejected(SocketAddr, Ejection, String),
-    /// A host gets traffic again.
-    Back(SocketAddr, Duration),
+    /// A host came to another stage on its way back.
+    Stage(SocketAddr, Duration, Stage),
+}
+
+/// A stage of a host's way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is tried with one request at a time.
+    Probation,
+    /// It passed, and its share grows.
+    Ramp,
+    /// It has its full share again.
+    Back,
 }
 
 impl News {
@@ -40,7 +51,7 @@ impl News {
             let (_, rest) = rest.split_once(" for ")?;
             let (lasts, why) = rest.split_once(": ")?;
             let lasts = parse_duration(lasts).ok()?;
-            let (detector, _) = why.split_once(' ')?;
+            let (detector, _) = why.split_once([' ', ':'])?;
             return Some(Self::Ejected(
                 host.parse().ok()?,
                 Ejection { at, lasts },
@@ -49,8 +60,13 @@ impl News {
         }
         let (_, rest) = line.split_once("host ")?;
         let (host, _) = rest.split_once(" of cluster ")?;
-        let is_back = rest.ends_with(" is back");
-        is_back.then_some(Self::Back(host.parse().ok()?, at))
+        let stages = [
+            (" is in probation", Stage::Probation),
+            (": its share grows", Stage::Ramp),
+            (" is back", Stage::Back),
+        ];
+        let (_, stage) = stages.into_iter().find(|(end, _)| rest.ends_with(end))?;
+        Some(Self::Stage(host.parse().ok()?, at, stage))
     }
 }
 
@@ -74,10 +90,28 @@ mod tests {
     }
 
     #[test]
-    fn a_return_is_read_from_the_log_and_other_lines_are_not() {
+    fn a_failed_probation_is_read_from_the_log() {
+        let line = "1.5 warning wasm log sidestep: ejected host 127.0.0.1:8102 of cluster backend for 10s: \
+                    probation: failed its probation (ejection 2)";
+        let news = News::read(line, &Clock::start());
+        assert!(matches!(news, Some(News::Ejected(_, _, by)) if by == "probation"));
+    }
+
+    #[test]
+    fn the_way_back_is_read_from_the_log_and_other_lines_are_not() {
         let clock = Clock::start();
-        let back = "1.5 info wasm log sidestep: host 127.0.0.1:8102 of cluster backend is back";
-        assert!(matches!(News::read(back, &clock), Some(News::Back(of, _)) if of == host()));
+        for (said, stage) in [
+            ("is in probation", Stage::Probation),
+            ("proved itself: its share grows", Stage::Ramp),
+            ("is back", Stage::Back),
+        ] {
+            let line = format!("1.5 info wasm log sidestep: host 127.0.0.1:8102 of cluster backend {said}");
+            let news = News::read(&line, &clock);
+            assert!(
+                matches!(news, Some(News::Stage(of, _, read)) if of == host() && read == stage),
+                "{line}"
+            );
+        }
         for line in [
             "",
             "1.5 info all dependencies initialized. starting workers",

@@ -2,7 +2,7 @@
 
 use crate::phase::{Phase, VICTIM};
 use crate::sample::{BASE_EJECTION_TIME, SAMPLE_EJECTION_TIME};
-use crate::story::{Event, EventKind, Story};
+use crate::story::{Event, EventKind, State, Story};
 use crate::summary::errors;
 use crate::text::{Line, Style};
 use crate::traffic::{Side, Tally, percent};
@@ -92,16 +92,13 @@ fn host_line(story: &Story, host: usize) -> Line {
     let broken = host == VICTIM && story.phase().is_broken();
     let name = format!(" {} {:<17}", host + 1, story.hosts[host]);
     let line = Line::new().and(if broken { Style::Bad } else { Style::Plain }, name);
-    let line = match story.ejected(host) {
-        Some(ejection) => {
-            let left = ejection.until().saturating_sub(story.clock.now());
-            line.and(
-                Style::Warn,
-                format!("{:<20}", format!("EJECTED {:.1} s left", left.as_secs_f64())),
-            )
-        }
-        None => line.and(Style::Good, format!("{:<20}", "healthy")),
+    let state = story.state(host);
+    let style = if state == State::Healthy {
+        Style::Good
+    } else {
+        Style::Warn
     };
+    let line = line.and(style, format!("{:<20}", state.text()));
     let ejections = story.ejections(host);
     let ejected = if ejections.is_empty() {
         "-".to_owned()

@@ -2,7 +2,7 @@
 
 use crate::phase::VICTIM;
 use crate::screen::{moment, picture};
-use crate::story::Story;
+use crate::story::{State, Story};
 use crate::terminal::Terminal;
 use crate::traffic::Side;
 use std::io::{self, Write};
@@ -58,12 +58,9 @@ impl Lines {
             return Ok(());
         }
         self.seconds = now.as_secs();
-        let state = match story.ejected(VICTIM) {
-            Some(ejection) => {
-                let left = ejection.until().saturating_sub(now);
-                format!("host {} ejected, {:.1} s left", VICTIM + 1, left.as_secs_f64())
-            }
-            None => "all hosts healthy".to_owned(),
+        let state = match story.state(VICTIM) {
+            State::Healthy => "all hosts healthy".to_owned(),
+            state => format!("host {} {}", VICTIM + 1, state.text()),
         };
         let [with, without] = Side::ALL.map(|side| {
             let rate: f64 = (0..story.hosts.len()).map(|host| story.rate(side, host)).sum();

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::counts::{Attempts, Counts};
-use crate::ejections::{Ejection, News};
+use crate::ejections::{Ejection, News, Stage};
 use crate::phase::{Phase, VICTIM};
 use crate::traffic::{Side, Traffic};
 use std::collections::VecDeque;
@@ -38,6 +38,31 @@ pub(crate) enum EventKind {
     Back,
 }
 
+/// What a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It has its share.
+    Healthy,
+    /// It is out for so long.
+    Ejected(Duration),
+    /// It is tried.
+    Probation,
+    /// Its share grows.
+    Ramp,
+}
+
+impl State {
+    /// The state in a few words.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Healthy => "healthy".to_owned(),
+            Self::Ejected(left) => format!("EJECTED {:.1} s left", left.as_secs_f64()),
+            Self::Probation => "in probation".to_owned(),
+            Self::Ramp => "its share grows".to_owned(),
+        }
+    }
+}
+
 /// A phase that has begun.
 #[derive(Clone, Debug)]
 struct Chapter {
@@ -60,6 +85,8 @@ pub(crate) struct Story {
     /// The newest counts, and those of the second before them.
     recent: VecDeque<Counts>,
     ejections: [Vec<Ejection>; 3],
+    /// Where each host is on its way back, and since when.
+    stages: [Option<(Duration, Stage)>; 3],
     events: Vec<Event>,
 }
 
@@ -73,6 +100,7 @@ impl Story {
             chapters: Vec::new(),
             recent: VecDeque::from([Counts::default()]),
             ejections: [const { Vec::new() }; 3],
+            stages: [None; 3],
             events: Vec::new(),
         }
     }
@@ -110,11 +138,18 @@ impl Story {
                 let Some(host) = self.number(address) else { return };
                 let text = self.ejection_text(host, &ejection, &detector);
                 self.ejections[host].push(ejection);
+                self.stages[host] = None;
                 (ejection.at, text, EventKind::Ejected)
             }
-            Some(News::Back(address, at)) => {
+            Some(News::Stage(address, at, stage)) => {
                 let Some(host) = self.number(address) else { return };
-                let text = format!("its time is over: host {} gets traffic again", host + 1);
+                self.stages[host] = Some((at, stage));
+                let number = host + 1;
+                let text = match stage {
+                    Stage::Probation => format!("its time is over: host {number} is tried with one request at a time"),
+                    Stage::Ramp => format!("host {number} proved itself: its share of the traffic grows"),
+                    Stage::Back => format!("host {number} has its full share again"),
+                };
                 (at, text, EventKind::Back)
             }
             None => return,
@@ -213,6 +248,19 @@ impl Story {
             .last()
             .copied()
             .filter(|ejection| now < ejection.until())
+    }
+
+    /// What the host is now.
+    pub(crate) fn state(&self, host: usize) -> State {
+        if let Some(ejection) = self.ejected(host) {
+            return State::Ejected(ejection.until().saturating_sub(self.clock.now()));
+        }
+        match self.stages[host] {
+            None if self.ejections[host].is_empty() => State::Healthy,
+            None | Some((_, Stage::Probation)) => State::Probation,
+            Some((_, Stage::Ramp)) => State::Ramp,
+            Some((_, Stage::Back)) => State::Healthy,
+        }
     }
 
     /// Whether the host that broke has its share of the traffic again.
