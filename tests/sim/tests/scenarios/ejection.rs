@@ -12,7 +12,7 @@ fn five_failures_in_a_row_eject_a_host_and_it_gets_no_more_traffic() {
     hit(&mut sim, A, 4);
     assert!(sim.logged("ejected").is_empty());
     hit(&mut sim, A, 1);
-    let line = format!("ejected host {A} of cluster {BACKEND} for 30s: consecutive_5xx: reached 5 (ejection 1)");
+    let line = format!("ejected host {A} of cluster {BACKEND} for 30s: consecutive_5xx reached 5 (ejection 1)");
     assert_eq!(sim.logged(&line).len(), 1, "{:?}", sim.logs());
     assert_eq!(share(&mut sim, A, 100), 0);
     assert_eq!(sim.attempts(A), 5);

@@ -18,4 +18,5 @@ mod recovery;
 mod retries;
 mod slow;
 mod storm;
+mod unseen;
 mod workers;
