@@ -101,29 +101,43 @@ pub(crate) async fn run(asked: &Arguments) -> Result<String, RunError> {
     conclude(asked, &done)
 }
 
+type Measured = Result<(Observed, Figures), CellError>;
+
 /// Runs a cell, again if something else kept the machine busy.
-async fn undisturbed(cell: Cell, scale: f64) -> Result<(Observed, Figures), CellError> {
+async fn undisturbed(cell: Cell, scale: f64) -> Measured {
     let plan = cell.scenario.plan(scale);
-    let measure = async || -> Result<_, CellError> {
+    let measure = async || -> Measured {
         let observed = cell.run(scale).await?;
         let figures = Figures::of(&observed, &plan, RATE, scale, cell.scenario.has_healthy_hosts());
         Ok((observed, figures))
     };
-    let mut best = measure().await?;
+    let mut outcome = measure().await;
     for _ in 1..TRIES {
-        if best.1.late <= LATE {
-            break;
+        match &outcome {
+            Ok((_, figures)) if figures.late > LATE => {
+                eprintln!(
+                    "  disturbed: requests left up to {} late; again",
+                    milliseconds(figures.late)
+                );
+            }
+            // Requests that are very late meet what is to come after them.
+            Err(CellError::NotWell { requests, failed, .. }) => {
+                eprintln!("  disturbed: {failed} of {requests} requests failed before the fault; again");
+            }
+            _ => break,
         }
-        eprintln!(
-            "  disturbed: requests left up to {} late; again",
-            milliseconds(best.1.late)
-        );
-        let again = measure().await?;
-        if again.1.late < best.1.late {
-            best = again;
-        }
+        outcome = better(outcome, measure().await);
     }
-    Ok(best)
+    outcome
+}
+
+/// The less disturbed of two.
+fn better(one: Measured, other: Measured) -> Measured {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok(if other.1.late < one.1.late { other } else { one }),
+        (Ok(measured), Err(_)) => Ok(measured),
+        (Err(_), other) => other,
+    }
 }
 
 /// All cells: round by round, in each round scenario by scenario, in each scenario the configurations in turns. Who comes
@@ -279,6 +293,24 @@ mod tests {
         let first = |place: usize| order[place].1.configuration;
         assert_ne!(first(0), first(4));
         assert_ne!(first(0), first(order.len() / 2));
+    }
+
+    #[test]
+    fn the_less_disturbed_measurement_counts_and_any_is_better_than_none() {
+        let late = |late| -> Measured {
+            let figures = Figures {
+                late,
+                ..crate::samples::figures()
+            };
+            Ok((Observed::default(), figures))
+        };
+        let failed = || -> Measured { Err(CellError::NoFilter(String::new())) };
+        let kept = |one, other| better(one, other).map(|(_, figures)| figures.late).ok();
+        assert_eq!(kept(late(30.0), late(20.0)), Some(20.0));
+        assert_eq!(kept(late(20.0), late(30.0)), Some(20.0));
+        assert_eq!(kept(late(20.0), failed()), Some(20.0));
+        assert_eq!(kept(failed(), late(20.0)), Some(20.0));
+        assert_eq!(kept(failed(), failed()), None);
     }
 
     #[test]
