@@ -1,5 +1,6 @@
 //! Why a host is accused, in numbers.
 
+use crate::config::Slow;
 use crate::model::{Percent, format_duration};
 use std::fmt;
 use std::time::Duration;
@@ -79,6 +80,21 @@ pub enum Evidence {
     },
     /// Manual control.
     Control,
+}
+
+impl Evidence {
+    /// How fast a host that was ejected for this must be to prove that it is no longer so: just not accused again. Zero
+    /// if it was not ejected for being slow.
+    pub fn trial_limit(&self, slow: &Slow) -> Duration {
+        match *self {
+            Self::Slow { peers, .. } => {
+                let times = peers.saturating_mul(slow.factor) / 1000;
+                times.max(peers.saturating_add(slow.minimum_difference))
+            }
+            Self::OverThreshold { threshold, .. } => threshold,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 impl fmt::Display for Evidence {

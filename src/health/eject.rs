@@ -46,6 +46,7 @@ impl ClusterTable {
             return Change::refused(addr, detector, reason);
         }
         host.settle(policy, now);
+        host.trial_limit = charge.evidence.trial_limit(&detection.slow);
         let duration = host.eject(detector, charge.ejections, detection, now, entropy);
         Change {
             changed: true,

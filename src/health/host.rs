@@ -67,6 +67,8 @@ pub struct HostHealth {
     pub quiet_since: Timestamp,
     /// When its last ejection began; attempts from before say nothing new. Zero if it never was.
     pub last_ejected_at: Timestamp,
+    /// If it was ejected for being slow: its trial must be answered in less than this. Else zero.
+    pub trial_limit: Duration,
     /// Until when it asked for less traffic; zero if it did not.
     pub overloaded_until: Timestamp,
     /// Envoy's own health check, or its control plane, says that it must not get traffic.
@@ -85,6 +87,7 @@ impl HostHealth {
             ejections: 0,
             quiet_since: Timestamp::ZERO,
             last_ejected_at: Timestamp::ZERO,
+            trial_limit: Duration::ZERO,
             overloaded_until: Timestamp::ZERO,
             unfit: false,
             gone: false,
@@ -129,6 +132,17 @@ impl HostHealth {
             ramped.min(LEAST_SHARE)
         } else {
             ramped
+        }
+    }
+
+    /// How long a trial may take for its response headers: so long that no request waits much for it, and shorter if the
+    /// host was ejected for being slow.
+    pub fn trial_timeout(&self, policy: &ClusterPolicy) -> Duration {
+        let timeout = policy.picking.probation_timeout;
+        if self.trial_limit.is_zero() {
+            timeout
+        } else {
+            timeout.min(self.trial_limit)
         }
     }
 
@@ -192,6 +206,7 @@ impl HostHealth {
 
     /// The host has proved itself, or need not: its share starts to grow.
     pub(super) fn start_ramp(&mut self, policy: &ClusterPolicy, now: Timestamp) {
+        self.trial_limit = Duration::ZERO;
         self.state = if policy.picking.ramp_time.is_zero() {
             HostState::Healthy
         } else {

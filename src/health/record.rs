@@ -10,7 +10,7 @@
 //! | per host: 1 | what follows: `V6`, `HISTORY`, `EJECTED`, `PROBATION`, `RAMP`, `OVERLOADED`; and `UNFIT`, `GONE` |
 //! | 4 or 16, 2 | IP address (16 bytes if `V6`), port |
 //! | 8 | seen |
-//! | 20 if `HISTORY` | ejections (4), quiet since, last ejected at |
+//! | 28 if `HISTORY` | ejections (4), quiet since, last ejected at, a trial's limit |
 //! | 17 if `EJECTED` | at, until, the detector's number in [`Detector::ALL`] |
 //! | 16 if `PROBATION` | since, until when a trial is out |
 //! | 8 if `RAMP` | since |
@@ -128,6 +128,8 @@ fn encode_host(host: &HostHealth, out: &mut Vec<u8>) {
         out.extend_from_slice(&host.ejections.to_le_bytes());
         put_time(out, host.quiet_since);
         put_time(out, host.last_ejected_at);
+        let limit = u64::try_from(host.trial_limit.as_nanos()).unwrap_or(u64::MAX);
+        put_time(out, Timestamp::from_nanos(limit));
     }
     match host.state {
         HostState::Healthy => {}
@@ -155,6 +157,7 @@ fn decode_host(input: &mut Input<'_>) -> Result<HostHealth, RecordError> {
         host.ejections = input.number()?;
         host.quiet_since = input.time()?;
         host.last_ejected_at = input.time()?;
+        host.trial_limit = input.time()?.since(Timestamp::ZERO);
     }
     host.state = match flags & (EJECTED | PROBATION | RAMP) {
         0 => HostState::Healthy,

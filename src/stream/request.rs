@@ -53,7 +53,7 @@ impl Stream {
             return;
         }
         if steering.is_risked() {
-            limit_attempt(worker, &steering.cluster);
+            limit_attempt(worker, &steering);
         }
         self.steering = Some(steering);
     }
@@ -115,8 +115,8 @@ fn set_pin<H: Host>(worker: &mut Worker<H>, cluster: &str, pin: &Pin) -> bool {
 
 /// A host that is not trusted, and does not answer, must not keep its request for long. Envoy's router ends the attempt,
 /// but not an answer that has begun.
-fn limit_attempt<H: Host>(worker: &mut Worker<H>, cluster: &str) {
-    let limit = worker.policy(cluster).picking.probation_timeout.as_millis().max(1);
+fn limit_attempt<H: Host>(worker: &mut Worker<H>, steering: &Steering) {
+    let limit = worker.risk_timeout(steering).as_millis().max(1);
     let header = "x-envoy-upstream-rq-per-try-timeout-ms";
     if let Err(error) = worker.host.set_request_header(header, &limit.to_string()) {
         worker.error(ErrorCause::Request, format_args!("{header} not set: {error}"));

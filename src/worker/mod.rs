@@ -295,6 +295,15 @@ impl<H: Host> Worker<H> {
         None
     }
 
+    /// How long an attempt may take for its response headers that the filter risks: a trial of `host`, or one that is
+    /// unpinned.
+    pub fn risk_timeout(&self, steering: &Steering) -> Duration {
+        let policy = self.policy(&steering.cluster);
+        let view = self.clusters.get(&*steering.cluster);
+        let tried = steering.trial.and_then(|host| view?.host(host));
+        tried.map_or(policy.picking.probation_timeout, |host| host.trial_timeout(&policy))
+    }
+
     /// A trial has ended without saying anything about its host.
     pub fn trial_void(&mut self, cluster: &str, host: HostAddr) {
         let now = self.now();

@@ -110,6 +110,7 @@ impl<H: Host> Worker<H> {
 
     fn record_trial(&mut self, cluster: &str, host: &HostHealth, attempt: &Attempt, now: Timestamp) {
         let trial = match attempt.outcome {
+            Outcome::Success if is_slow(host, attempt) => Trial::Failed(self.ejections(cluster, host, now)),
             Outcome::Success => Trial::Passed,
             Outcome::Ignored => Trial::Void,
             Outcome::Failure(_) | Outcome::Overload => Trial::Failed(self.ejections(cluster, host, now)),
@@ -169,4 +170,9 @@ impl<H: Host> Worker<H> {
             }
         }
     }
+}
+
+/// Whether a trial shows that the host is still as slow as when it was ejected for that.
+fn is_slow(host: &HostHealth, attempt: &Attempt) -> bool {
+    !host.trial_limit.is_zero() && attempt.took.is_some_and(|took| took >= host.trial_limit)
 }
