@@ -139,6 +139,7 @@ metrics! {
     EjectionsRefusedLikeItsPeers Counter "sidestep.ejections_refused.like_its_peers" "A detector accused a host that is not significantly worse than its peers.";
     EjectionsRefusedHeld Counter "sidestep.ejections_refused.held" "A detector accused a host that a person holds.";
     EjectionsRefusedUnknownHost Counter "sidestep.ejections_refused.unknown_host" "A person named a host that is not known.";
+    EjectionsRefusedTooManyControls Counter "sidestep.ejections_refused.too_many_controls" "A person named one host more of a cluster than are kept.";
     ProbationTrials Counter "sidestep.probation.trials" "Requests sent to a host in probation, to try it.";
     ProbationPassed Counter "sidestep.probation.passed" "Hosts that proved themselves in probation.";
     ProbationFailed Counter "sidestep.probation.failed" "Hosts that did not.";
@@ -220,6 +221,7 @@ impl From<EjectionRefusal> for Metric {
             EjectionRefusal::LikeItsPeers => Self::EjectionsRefusedLikeItsPeers,
             EjectionRefusal::Held => Self::EjectionsRefusedHeld,
             EjectionRefusal::UnknownHost => Self::EjectionsRefusedUnknownHost,
+            EjectionRefusal::TooManyControls => Self::EjectionsRefusedTooManyControls,
         }
     }
 }

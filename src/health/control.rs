@@ -63,6 +63,11 @@ impl ClusterTable {
     pub fn control(&mut self, control: Control, policy: &ClusterPolicy, now: Timestamp) -> Change {
         let addr = control.host;
         let census = self.census();
+        self.controls_mut()
+            .retain(|known| known.host != addr && known.until > now);
+        if control.action != ControlAction::Release && self.controls().len() >= MAX_CONTROLS {
+            return Change::refused(addr, Detector::Control, EjectionRefusal::TooManyControls);
+        }
         let Some(host) = self.host_mut(addr) else {
             return Change::refused(addr, Detector::Control, EjectionRefusal::UnknownHost);
         };
@@ -88,9 +93,7 @@ impl ClusterTable {
             },
             action => Event::Controlled { host: addr, action },
         };
-        self.controls_mut()
-            .retain(|known| known.host != addr && known.until > now);
-        if control.action != ControlAction::Release && self.controls().len() < MAX_CONTROLS {
+        if control.action != ControlAction::Release {
             self.controls_mut().push(Control {
                 reason: shortened(control.reason),
                 ..control

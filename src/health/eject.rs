@@ -1,5 +1,6 @@
 //! From an accusation to an ejection, or to a reason to refuse it.
 
+use super::host::HostHealth;
 use super::limits::{EjectionRefusal, may_eject};
 use super::table::{Change, ClusterTable, Event};
 use crate::config::{ClusterPolicy, OutlierDetection};
@@ -28,19 +29,17 @@ impl ClusterTable {
             host: addr, detector, ..
         } = *charge;
         let detection = &policy.outlier_detection;
-        let census = self.census();
-        let held = self.is_held(addr, now);
-        let Some(host) = self.host_mut(addr) else {
-            return Change::default();
-        };
-        if host.is_out() {
+        if self.get(addr).is_none_or(HostHealth::is_out) {
             // Another worker's verdict was faster.
             return Change::default();
         }
         let verdict = match charge.cleared {
             Some(reason) => Err(reason),
-            None if held => Err(EjectionRefusal::Held),
-            None => enforce(detector, detection, entropy).and_then(|()| may_eject(census, detection)),
+            None if self.is_held(addr, now) => Err(EjectionRefusal::Held),
+            None => enforce(detector, detection, entropy).and_then(|()| may_eject(self.census(), detection)),
+        };
+        let Some(host) = self.host_mut(addr) else {
+            return Change::default();
         };
         if let Err(reason) = verdict {
             return Change::refused(addr, detector, reason);
@@ -60,19 +59,19 @@ impl ClusterTable {
         }
     }
 
-    /// Carries out what was found when an interval was judged, the worst first, unless that was done already.
+    /// Carries out what was found when the interval that ended at `end` was judged, the worst first, unless that was done already.
     pub fn judge(
         &mut self,
-        interval: u64,
+        end: Timestamp,
         charges: &[Charge],
         policy: &ClusterPolicy,
         now: Timestamp,
         entropy: &mut Entropy,
     ) -> Change {
-        if self.judged() >= interval {
+        if self.judged() >= end {
             return Change::default();
         }
-        self.set_judged(interval);
+        self.set_judged(end);
         charges.iter().fold(
             Change {
                 changed: true,
@@ -83,10 +82,10 @@ impl ClusterTable {
     }
 
     /// Forgets a judgement that lies in the future, because the clock was set back: else none would follow until then.
-    pub fn forget_future(&mut self, interval: u64) -> Change {
-        let changed = self.judged() > interval;
+    pub fn forget_future(&mut self, end: Timestamp) -> Change {
+        let changed = self.judged() > end;
         if changed {
-            self.set_judged(interval);
+            self.set_judged(end);
         }
         Change {
             changed,

@@ -137,13 +137,21 @@ impl HostHealth {
 
     /// How long a trial may take for its response headers: so long that no request waits much for it, and shorter if the
     /// host was ejected for being slow.
+    ///
+    /// It grows with each ejection: where answers normally take longer than `probation_timeout`, the host must have a
+    /// chance, too.
     pub fn trial_timeout(&self, policy: &ClusterPolicy) -> Duration {
-        let timeout = policy.picking.probation_timeout;
+        let timeout = policy.picking.probation_timeout.saturating_mul(self.ejections.max(1));
         if self.trial_limit.is_zero() {
             timeout
         } else {
             timeout.min(self.trial_limit)
         }
+    }
+
+    /// How long a trial may be out before another one is started.
+    fn trial_lease(&self, policy: &ClusterPolicy) -> Duration {
+        self.trial_timeout(policy).saturating_add(TRIAL_SLACK)
     }
 
     /// Whether an attempt that began at `began` says nothing new: it was under way when the host was ejected.
@@ -195,7 +203,7 @@ impl HostHealth {
         match self.probation(now) {
             Some(probation) if probation.trial_until <= now && !self.gone && !self.unfit => {
                 self.state = HostState::Probation(Probation {
-                    trial_until: now.after(trial_lease(policy)),
+                    trial_until: now.after(self.trial_lease(policy)),
                     ..probation
                 });
                 true
@@ -223,6 +231,7 @@ impl HostHealth {
         } else {
             self.overloaded_until.min(now.after(MAX_OVERLOAD))
         };
+        let lease = self.trial_lease(policy);
         match &mut self.state {
             HostState::Healthy => {
                 self.quiet_since = self.quiet_since.min(now);
@@ -245,7 +254,7 @@ impl HostHealth {
             }
             HostState::Probation(probation) => {
                 probation.since = probation.since.min(now);
-                if probation.trial_until <= now || probation.trial_until > now.after(trial_lease(policy)) {
+                if probation.trial_until <= now || probation.trial_until > now.after(lease) {
                     probation.trial_until = Timestamp::ZERO;
                 }
                 self.quiet_since = self.quiet_since.min(now);
@@ -262,11 +271,6 @@ impl HostHealth {
             }
         }
     }
-}
-
-/// How long a trial may be out before another one is started.
-fn trial_lease(policy: &ClusterPolicy) -> Duration {
-    policy.picking.probation_timeout.saturating_add(TRIAL_SLACK)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -18,17 +18,20 @@ pub enum EjectionRefusal {
     Held,
     /// A person named a host that is not known.
     UnknownHost,
+    /// A person named one host more than are kept.
+    TooManyControls,
 }
 
 impl EjectionRefusal {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MaxEjectionPercent,
         Self::LastHost,
         Self::NotEnforced,
         Self::LikeItsPeers,
         Self::Held,
         Self::UnknownHost,
+        Self::TooManyControls,
     ];
 
     /// The name in metrics and logs.
@@ -40,6 +43,7 @@ impl EjectionRefusal {
             Self::LikeItsPeers => "like_its_peers",
             Self::Held => "held",
             Self::UnknownHost => "unknown_host",
+            Self::TooManyControls => "too_many_controls",
         }
     }
 }
@@ -56,16 +60,20 @@ pub(super) const fn may_eject(census: Census, policy: &OutlierDetection) -> Resu
     if census.available <= 1 {
         return Err(EjectionRefusal::LastHost);
     }
-    let share = policy.max_ejection_percent;
-    let allowed = match (share.get(), share.of(census.known)) {
-        (0, _) => 0,
-        (_, 0) if policy.always_eject_one_host => 1,
-        (_, allowed) => allowed,
-    };
-    if census.out >= allowed {
+    if census.out >= allowed(census, policy) {
         return Err(EjectionRefusal::MaxEjectionPercent);
     }
     Ok(())
+}
+
+/// How many of a cluster's hosts may be out at once, should enough others be available.
+pub(super) const fn allowed(census: Census, policy: &OutlierDetection) -> usize {
+    let share = policy.max_ejection_percent;
+    match (share.get(), share.of(census.known)) {
+        (0, _) => 0,
+        (_, 0) if policy.always_eject_one_host => 1,
+        (_, allowed) => allowed,
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! | bytes | meaning |
 //! |---|---|
 //! | 1 | format, [`FORMAT`] |
-//! | 8 | the number of the last interval that was judged |
+//! | 8 | when the last interval ended that was judged |
+//! | 8 | whether pins are followed: 0 unknown, 1 followed, else when one was last ignored |
 //! | 4 | how many hosts follow |
 //! | per host: 1 | what follows: `V6`, `HISTORY`, `EJECTED`, `PROBATION`, `RAMP`, `OVERLOADED`; and `UNFIT`, `GONE` |
 //! | 4 or 16, 2 | IP address (16 bytes if `V6`), port |
@@ -23,6 +24,7 @@
 
 use super::control::{Control, ControlAction};
 use super::host::{Ejection, HostHealth, HostState, Probation};
+use super::pins::PinSupport;
 use super::table::ClusterTable;
 use crate::detect::Detector;
 use crate::model::{HostAddr, Timestamp};
@@ -31,6 +33,8 @@ use std::net::{IpAddr, SocketAddr};
 /// The format's number. Another format gets another number and other shared-data keys, so that two versions of the
 /// module that run side by side during an update leave each other's records alone.
 pub const FORMAT: u8 = 2;
+
+const FOLLOWED: Timestamp = Timestamp::from_nanos(1);
 
 const V6: u8 = 1;
 const HISTORY: u8 = 2;
@@ -60,7 +64,15 @@ impl ClusterTable {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(13 + 24 * self.hosts().len());
         out.push(FORMAT);
-        out.extend_from_slice(&self.judged().to_le_bytes());
+        put_time(&mut out, self.judged());
+        put_time(
+            &mut out,
+            match self.pins() {
+                PinSupport::Unknown => Timestamp::ZERO,
+                PinSupport::Followed => FOLLOWED,
+                PinSupport::Ignored(at) => at,
+            },
+        );
         out.extend_from_slice(&u32::try_from(self.hosts().len()).unwrap_or(u32::MAX).to_le_bytes());
         for host in self.hosts() {
             encode_host(host, &mut out);
@@ -87,7 +99,12 @@ impl ClusterTable {
         if format != FORMAT {
             return Err(RecordError::Format(format));
         }
-        let judged = input.array().map(u64::from_le_bytes)?;
+        let judged = input.time()?;
+        let pins = match input.time()? {
+            Timestamp::ZERO => PinSupport::Unknown,
+            FOLLOWED => PinSupport::Followed,
+            at => PinSupport::Ignored(at),
+        };
         let count = input.number()?;
         let mut hosts = Vec::new();
         for _ in 0..count {
@@ -97,7 +114,9 @@ impl ClusterTable {
         while !input.is_empty() {
             controls.push(decode_control(&mut input)?);
         }
-        Ok(Self::of(hosts, controls, judged))
+        let mut table = Self::of(hosts, controls, judged);
+        let _ = table.see_pins(pins);
+        Ok(table)
     }
 }
 

@@ -14,8 +14,8 @@ pub enum Trial {
     Passed,
     /// The host failed, or asked for less: it is ejected again, with this multiplier before.
     Failed(u32),
-    /// The trial says nothing; another one may follow at once.
-    Void,
+    /// The trial that was to take until then says nothing; another one may follow at once.
+    Void(Timestamp),
 }
 
 impl ClusterTable {
@@ -50,7 +50,8 @@ impl ClusterTable {
             return Change::default();
         };
         match trial {
-            Trial::Void => probation.trial_until = Timestamp::ZERO,
+            Trial::Void(until) if probation.trial_until != until => {}
+            Trial::Void(_) => probation.trial_until = Timestamp::ZERO,
             // Somebody else says when it is back.
             Trial::Passed if held => probation.trial_until = Timestamp::ZERO,
             Trial::Passed => {
@@ -123,6 +124,8 @@ impl ClusterTable {
         match &mut host.state {
             HostState::Ejected(ejection) if ejection.until < until => {
                 ejection.until = until;
+                // Should the clock be set back, what is left of this counts, and not from when the ejection began.
+                ejection.at = now;
                 host.quiet_since = until;
             }
             // A trial that is out may still prove the host.
@@ -142,10 +145,14 @@ impl ClusterTable {
     pub fn overloaded(&mut self, addr: HostAddr, asked: Duration, now: Timestamp) -> Change {
         let mut change = Change::default();
         let duration = asked.min(MAX_OVERLOAD);
+        if duration.is_zero() {
+            return change;
+        }
         if let Some(host) = self.host_mut(addr) {
             let until = now.after(duration);
-            // Each answer of an overloaded host says it again; the record is not written for less than a second.
-            if until > host.overloaded_until.after(Duration::from_secs(1)) || host.overloaded_until <= now {
+            // Each answer of an overloaded host says it again; the record is not written for little more.
+            let worth_writing = (duration / 4).max(Duration::from_secs(1));
+            if until > host.overloaded_until.after(worth_writing) || host.overloaded_until <= now {
                 host.overloaded_until = until;
                 change.changed = true;
                 change.events.push(Event::Overloaded { host: addr, duration });

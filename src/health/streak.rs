@@ -98,9 +98,13 @@ impl StreakShard {
     }
 
     /// Puts a host's streak in, and drops what says nothing any more.
-    pub fn put(&mut self, streak: HostStreak, now: Timestamp, interval: Duration) {
-        self.entries
-            .retain(|entry| entry.addr != streak.addr && entry.is_worth_keeping(now, interval));
+    pub fn put(&mut self, streak: HostStreak, now: Timestamp, interval: Duration, is_known: impl Fn(HostAddr) -> bool) {
+        const FORGET: Duration = Duration::from_secs(60);
+        self.entries.retain(|entry| {
+            entry.addr != streak.addr
+                && entry.is_worth_keeping(now, interval)
+                && (now.since(entry.last_failure) < FORGET || is_known(entry.addr))
+        });
         if streak.is_worth_keeping(now, interval) {
             self.entries.push(streak);
         }

@@ -2,7 +2,8 @@
 
 use super::control::{Control, ControlAction};
 use super::host::{HostHealth, HostState};
-use super::limits::EjectionRefusal;
+use super::limits::{EjectionRefusal, allowed};
+use super::pins::PinSupport;
 use crate::config::ClusterPolicy;
 use crate::detect::{Detector, Evidence};
 use crate::model::{HostAddr, Timestamp};
@@ -13,7 +14,8 @@ use std::time::Duration;
 pub struct ClusterTable {
     hosts: Vec<HostHealth>,
     controls: Vec<Control>,
-    judged: u64,
+    judged: Timestamp,
+    pins: PinSupport,
 }
 
 /// Something that happened to a host, worth a metric and a log line.
@@ -132,15 +134,16 @@ pub enum Standing {
 impl ClusterTable {
     /// A table of these hosts; of hosts with the same address the first stays.
     pub fn from_hosts(hosts: Vec<HostHealth>) -> Self {
-        Self::of(hosts, Vec::new(), 0)
+        Self::of(hosts, Vec::new(), Timestamp::ZERO)
     }
 
-    pub(super) fn of(hosts: Vec<HostHealth>, controls: Vec<Control>, judged: u64) -> Self {
+    pub(super) fn of(hosts: Vec<HostHealth>, controls: Vec<Control>, judged: Timestamp) -> Self {
         // Records are sorted, so each host goes to the end. No sort: its code would be 8 kB of the module.
         let mut table = Self {
             hosts: Vec::with_capacity(hosts.len()),
             controls,
             judged,
+            pins: PinSupport::Unknown,
         };
         for host in hosts {
             match table.hosts.last() {
@@ -169,13 +172,45 @@ impl ClusterTable {
         &mut self.controls
     }
 
-    /// The number of the last interval that was judged.
-    pub const fn judged(&self) -> u64 {
+    /// When the last interval ended that was judged.
+    pub const fn judged(&self) -> Timestamp {
         self.judged
     }
 
-    pub(super) const fn set_judged(&mut self, interval: u64) {
-        self.judged = interval;
+    /// Whether the cluster follows pins, as far as any worker has seen.
+    pub const fn pins(&self) -> PinSupport {
+        self.pins
+    }
+
+    /// A pinned attempt was answered, by a host that the pin names or by another one.
+    pub fn see_pins(&mut self, pins: PinSupport) -> Change {
+        let changed = self.pins != pins;
+        self.pins = pins;
+        Change {
+            changed,
+            events: Vec::new(),
+        }
+    }
+
+    /// Nobody says any more which hosts are unfit: none is held to be.
+    pub fn forget_unfit(&mut self) -> Change {
+        let unfit = self.hosts.iter_mut().filter(|host| host.unfit);
+        Change {
+            changed: unfit.map(|host| host.unfit = false).count() > 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// Whether a request is to be pinned although all hosts have their share, to see whether the cluster follows: before a
+    /// probe of all hosts is believed.
+    pub fn wants_pin(&self, policy: &ClusterPolicy, now: Timestamp) -> bool {
+        policy.probe.as_ref().is_some_and(|probe| probe.all)
+            && self.pins.at(now) == PinSupport::Unknown
+            && !self.hosts.is_empty()
+    }
+
+    pub(super) const fn set_judged(&mut self, end: Timestamp) {
+        self.judged = end;
     }
 
     /// Where `addr` stands in [`Self::hosts`].
@@ -240,7 +275,13 @@ impl ClusterTable {
             };
             stage.max(host.overloaded_until)
         };
-        self.hosts.iter().map(until).max().unwrap_or_default()
+        let wants_pin = if self.wants_pin(policy, now) {
+            now.after(FOR_NOW)
+        } else {
+            Timestamp::ZERO
+        };
+        let hosts = self.hosts.iter().map(until).max();
+        hosts.unwrap_or_default().max(wants_pin)
     }
 
     /// Adds the hosts that the configuration names. They are there whatever `max_hosts` says.
@@ -262,9 +303,34 @@ impl ClusterTable {
             change.changed = true;
         }
         if let Some(host) = self.host_mut(addr) {
-            change.changed |= host.seen != now || host.gone;
+            let before = *host;
             host.seen = now;
+            // It answers. If Envoy thinks otherwise, its next list says so again.
             host.gone = false;
+            host.unfit = false;
+            change.changed |= *host != before;
+        }
+        change.and(self.readmit(addr, policy, now))
+    }
+
+    /// A host that may have been away is in the cluster: it is what it was when it left, unless more hosts would be out
+    /// than may be.
+    pub(super) fn readmit(&mut self, addr: HostAddr, policy: &ClusterPolicy, now: Timestamp) -> Change {
+        let mut change = Change::default();
+        let census = self.census();
+        let too_many = census.out > allowed(census, &policy.outlier_detection) || census.available == 0;
+        let held = self.is_held(addr, now);
+        if let Some(host) = self.host_mut(addr)
+            && host.is_out()
+            && too_many
+            && !held
+        {
+            host.start_ramp(policy, now);
+            change.changed = true;
+            change.events.push(Event::Ramping {
+                host: addr,
+                proved: false,
+            });
         }
         change
     }

@@ -40,6 +40,8 @@ pub struct RequestFacts {
     pub grpc: bool,
     /// The request asks for another protocol (WebSocket and the like).
     pub upgrade: bool,
+    /// The request asks for a stream of events (`accept: text/event-stream`), which has no end.
+    pub streams: bool,
     /// The request itself asks Envoy's router to retry (`x-envoy-retry-on`, `x-envoy-retry-grpc-on`).
     pub asks_router_to_retry: bool,
     /// How long the caller wants to wait (`x-envoy-upstream-rq-timeout-ms`, which Envoy keeps from internal callers
@@ -55,6 +57,7 @@ impl RequestFacts {
             names_host: false,
             grpc: false,
             upgrade: false,
+            streams: false,
             asks_router_to_retry: false,
             asks_for_timeout: None,
         };
@@ -62,6 +65,7 @@ impl RequestFacts {
             match name {
                 b":method" => facts.method = Method::from_name(value),
                 b"content-type" => facts.grpc = is_grpc(value),
+                b"accept" => facts.streams |= value.starts_with(b"text/event-stream"),
                 b"upgrade" | b":protocol" => facts.upgrade = true,
                 b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
                 b"x-envoy-upstream-rq-timeout-ms" => facts.asks_for_timeout = millis(value),

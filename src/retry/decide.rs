@@ -136,8 +136,9 @@ pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, deadline: Ti
     if failed.router_retries {
         return Decision::Refuse(RetryRefusal::RouteRetries);
     }
-    // Envoy's own time-out for the route: the time that the client was promised is over.
-    if failed.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) && !failed.per_try_timeout {
+    // Envoy's own time-out for the route: the time that the client was promised is over. Not by its own fault, if the
+    // filter risked it: then late is better than never.
+    if failed.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) && !failed.per_try_timeout && !failed.risked {
         return Decision::Refuse(RetryRefusal::Deadline);
     }
     if attempts > policy.num_retries {

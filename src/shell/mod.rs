@@ -17,7 +17,7 @@ use proxy_wasm::traits::RootContext;
 
 proxy_wasm::main! {{
     logger::install();
-    proxy_wasm::set_root_context(|context_id| -> Box<dyn RootContext> {
-        Box::new(root::Root::new(context_id))
+    proxy_wasm::set_root_context(|_| -> Box<dyn RootContext> {
+        Box::new(root::Root::new())
     });
 }}

@@ -15,14 +15,12 @@ pub(super) type SharedWorker = Rc<RefCell<Option<Worker<Envoy>>>>;
 
 /// The plugin's root context.
 pub(super) struct Root {
-    context_id: u32,
     worker: SharedWorker,
 }
 
 impl Root {
-    pub(super) fn new(context_id: u32) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            context_id,
             worker: SharedWorker::default(),
         }
     }
@@ -42,7 +40,7 @@ impl Root {
             .map_err(|error| format!("configuration not readable: {error}"))?;
         let config = Config::from_json(&bytes).map_err(|error| format!("configuration refused: {error}"))?;
         let mut worker = self.worker.try_borrow_mut().map_err(|error| error.to_string())?;
-        *worker = Some(Worker::start(Envoy, config, u64::from(self.context_id)));
+        *worker = Some(Worker::start(Envoy, config, fingerprint(&bytes)));
         Ok(())
     }
 }
@@ -75,4 +73,11 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// A number that any other bytes hardly make, too (FNV-1a).
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -40,7 +40,9 @@ pub(super) enum Unreadable {
 pub(super) struct Reading {
     /// The answer; `None` if the callout ended without one.
     pub(super) answered: Option<Answered>,
-    /// What it says about its host.
+    /// What was seen of it.
+    pub(super) answer: Answer,
+    /// What it says about its host, by the table of outcomes.
     pub(super) outcome: Outcome,
     /// What the decision about yet another retry rests on.
     pub(super) failed: Failed,
@@ -88,6 +90,7 @@ impl Reading {
     pub(super) fn unreadable() -> Self {
         Self {
             answered: None,
+            answer: Answer::default(),
             outcome: Outcome::Ignored,
             failed: Failed::default(),
             standing: Standing::NoAnswer,
@@ -109,13 +112,15 @@ impl Reading {
             rate_limited: has(b"x-envoy-ratelimited"),
             ..Failed::default()
         };
+        let answer = Answer {
+            status,
+            flags,
+            grpc_status: None,
+            overloaded,
+        };
         Self {
-            outcome: classify(&Answer {
-                status,
-                flags,
-                grpc_status: None,
-                overloaded,
-            }),
+            answer,
+            outcome: classify(&answer),
             standing: standing(&failed, policy),
             failed,
             answered,

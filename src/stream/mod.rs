@@ -41,6 +41,8 @@ pub struct Stream {
     asks_for_timeout: Option<Duration>,
     /// Where the first attempt was sent, and why.
     steering: Option<Steering>,
+    /// When the request was sent as a trial: later than it came, if another filter held it back.
+    trial_sent: Option<Timestamp>,
     phase: Phase,
     watch: Option<Watch>,
 }
@@ -96,6 +98,7 @@ impl Default for Stream {
             router_retries: false,
             asks_for_timeout: None,
             steering: None,
+            trial_sent: None,
             phase: Phase::Waiting,
             watch: None,
         }
@@ -139,9 +142,7 @@ impl Stream {
 
 /// A request was to be a trial, and says nothing about the host.
 fn end_trial_unproved<H: Host>(worker: &mut Worker<H>, steering: Option<&Steering>) {
-    if let Some(steering) = steering
-        && let Some(host) = steering.trial
-    {
-        worker.trial_void(&steering.cluster, host);
+    if let Some(steering) = steering {
+        worker.trial_void(steering);
     }
 }

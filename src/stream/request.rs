@@ -36,7 +36,8 @@ impl Stream {
             Err(refusal) => Keep::Nothing(refusal),
         };
         // A body that is still to come may be too large.
-        let retriable = || !self.router_retries && self.keep.is_repeatable();
+        // What streams for ever can't be retried by a callout, which wants an end.
+        let retriable = || !self.router_retries && !facts.streams && self.keep.is_repeatable();
         if let Some(steering) = worker.steer(retriable) {
             self.steer(worker, steering);
         }
@@ -53,9 +54,29 @@ impl Stream {
             return;
         }
         if steering.is_risked() {
-            limit_attempt(worker, &steering);
+            self.limit_attempt(worker, &steering);
+        }
+        if steering.trial.is_some() {
+            self.trial_sent = Some(worker.now());
         }
         self.steering = Some(steering);
+    }
+
+    /// A host that is not trusted, and does not answer, must not keep its request for long: at most half of the time that
+    /// there is. Envoy's router ends the attempt, but not an answer that has begun.
+    fn limit_attempt<H: Host>(&self, worker: &mut Worker<H>, steering: &Steering) {
+        let timeout = worker.policy(&steering.cluster).retry.timeout;
+        let half = self.asks_for_timeout.unwrap_or(timeout).min(timeout) / 2;
+        let limit = worker.risk_timeout(steering).min(half).as_millis().max(1);
+        // The retry is ours alone. The route's own would go by the same short time.
+        for (header, value) in [
+            ("x-envoy-upstream-rq-per-try-timeout-ms", limit.to_string()),
+            ("x-envoy-max-retries", "0".to_owned()),
+        ] {
+            if let Err(error) = worker.host.set_request_header(header, &value) {
+                worker.error(ErrorCause::Request, format_args!("{header} not set: {error}"));
+            }
+        }
     }
 
     /// A piece of the request's body has come. It passes at once; a copy stays.
@@ -111,16 +132,6 @@ fn set_pin<H: Host>(worker: &mut Worker<H>, cluster: &str, pin: &Pin) -> bool {
         Err(error) => worker.error(ErrorCause::OverrideHeader, format_args!("pin not set: {error}")),
     }
     set.is_ok()
-}
-
-/// A host that is not trusted, and does not answer, must not keep its request for long. Envoy's router ends the attempt,
-/// but not an answer that has begun.
-fn limit_attempt<H: Host>(worker: &mut Worker<H>, steering: &Steering) {
-    let limit = worker.risk_timeout(steering).as_millis().max(1);
-    let header = "x-envoy-upstream-rq-per-try-timeout-ms";
-    if let Err(error) = worker.host.set_request_header(header, &limit.to_string()) {
-        worker.error(ErrorCause::Request, format_args!("{header} not set: {error}"));
-    }
 }
 
 /// Removes the override header: only the filter names hosts.

@@ -8,7 +8,9 @@ use crate::host::{Attribute, Host};
 use crate::http::HeaderBlock;
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
-use crate::retry::{Decision, Failed, FirstBody, RetryRefusal, deadline, decide, may_be_worth_a_retry, standing};
+use crate::retry::{
+    Decision, Failed, FirstBody, RetryRefusal, Standing, deadline, decide, may_be_worth_a_retry, standing,
+};
 use crate::worker::{Attempt, Steering, Worker};
 use std::time::Duration;
 
@@ -61,14 +63,15 @@ impl Stream {
         let failed_us = risked
             && (matches!(outcome, Outcome::Failure(_) | Outcome::Overload)
                 || answer.flags.any_of(ResponseFlags::NO_ANSWER));
+        // Another protocol (101) has ends of its own.
+        if outcome == Outcome::Success && !end_of_stream && arrived.status != 101 {
+            self.watch = Some(Watch {
+                cluster: arrived.cluster.clone(),
+                attempt,
+                deferred,
+            });
+        }
         if !failed_us && !may_be_worth_a_retry(arrived.status, &policy.retry) {
-            if outcome == Outcome::Success && !end_of_stream {
-                self.watch = Some(Watch {
-                    cluster: arrived.cluster,
-                    attempt,
-                    deferred,
-                });
-            }
             return Flow::Continue;
         }
         let failed = Failed {
@@ -76,7 +79,9 @@ impl Stream {
             ..self.look_closer(worker, &arrived.headers, &answer)
         };
         let now = worker.now();
-        let deadline = deadline(self.began(worker), &policy.retry, self.asks_for_timeout);
+        // The time that the filter risked is not the request's.
+        let began = if failed_us { now } else { self.began(worker) };
+        let deadline = deadline(began, &policy.retry, self.asks_for_timeout);
         match decide(&failed, &policy.retry, 1, deadline, now) {
             Decision::NotWanted => Flow::Continue,
             Decision::Refuse(reason) => {
@@ -85,14 +90,21 @@ impl Stream {
             }
             Decision::Retry(timeout) => {
                 let first = FirstAnswer {
-                    standing: standing(&failed, &policy.retry),
+                    standing: if failed_us {
+                        Standing::NoAnswer
+                    } else {
+                        standing(&failed, &policy.retry)
+                    },
                     body: if end_of_stream {
                         FirstBody::None
                     } else {
                         FirstBody::Ahead
                     },
                 };
-                self.retry_first(worker, arrived.cluster, arrived.host, first, now, timeout)
+                // Nor is the attempt.
+                let attempts = if failed_us { 0 } else { 1 };
+                self.watch = None;
+                self.retry_first(worker, arrived.cluster, arrived.host, first, attempts, (now, timeout))
             }
         }
     }
@@ -103,7 +115,7 @@ impl Stream {
         let began = if outcome == Outcome::Success && !worker.has_history(&arrived.cluster, arrived.host) {
             Timestamp::ZERO
         } else {
-            self.began(worker)
+            self.began(worker).max(self.trial_sent.unwrap_or_default())
         };
         // Envoy's router says how long the host took from the end of the request, by a clock that is never set.
         let by_router = arrived

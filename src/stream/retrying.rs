@@ -1,6 +1,7 @@
 //! A retry's way: out to the next host, back with an answer, and into the place of the one that failed.
 
 use super::answer::{Answered, Reading, Unreadable};
+use super::seen::Seen;
 use super::{FirstAnswer, Flow, Phase, Retrying, Stream};
 use crate::host::{Callout, CalloutToken, Host};
 use crate::metrics::{ErrorCause, Metric};
@@ -16,15 +17,16 @@ struct Sent {
 }
 
 impl Stream {
-    /// The first attempt failed at `host`: holds its answer back and sends a retry, or lets it pass.
+    /// The first attempt failed at `host`: holds its answer back and sends a retry, or lets it pass. `attempts` were made
+    /// so far that count.
     pub(super) fn retry_first<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
         cluster: String,
         host: HostAddr,
         first: FirstAnswer,
-        now: Timestamp,
-        timeout: Duration,
+        attempts: u32,
+        (now, timeout): (Timestamp, Duration),
     ) -> Flow {
         match self.send(worker, &cluster, &[host], now, timeout) {
             Ok(sent) => {
@@ -34,7 +36,7 @@ impl Stream {
                     target: sent.target,
                     sent: now,
                     tried: vec![host, sent.target],
-                    attempts: 2,
+                    attempts: attempts.saturating_add(1),
                     first,
                     best: None,
                 }));
@@ -119,7 +121,8 @@ impl Stream {
             }
             Reading::unreadable()
         });
-        Self::record_retry(worker, &retrying, reading.outcome);
+        let outcome = self.outcome_of_retry(worker, &retrying, &reading);
+        Self::record_retry(worker, &retrying, outcome);
         if reading.standing == Standing::Good
             && let Some(answered) = reading.answered
         {
@@ -167,6 +170,23 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// What a retry's answer says about its host, by the same rules as a first answer.
+    fn outcome_of_retry<H: Host>(&self, worker: &mut Worker<H>, retrying: &Retrying, reading: &Reading) -> Outcome {
+        let Some(answered) = &reading.answered else {
+            return reading.outcome;
+        };
+        let seen = Seen {
+            answer: reading.answer,
+            cluster: &retrying.cluster,
+        };
+        let mut header = |_: &mut Worker<H>, name: &str| answered.headers.get(name.as_bytes()).map(<[u8]>::to_vec);
+        let outcome = seen.outcome(worker, &mut header);
+        if outcome == Outcome::Overload && worker.follows_pins(&retrying.cluster) {
+            seen.lower_share(worker, retrying.target, &mut header);
+        }
+        outcome
     }
 
     /// Records what a retry says about the host that it was sent to. Nothing can tell which host answered a

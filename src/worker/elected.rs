@@ -1,14 +1,13 @@
 //! What one worker does for all: active probes, and reading the hosts that Envoy lists.
 //!
-//! Which one it is says a lease in shared data, `sidestep/2/elected`. If its VM dies, another takes over when the lease
-//! ends. Requests are sent at the tick; their answers come to the plugin, not to a stream.
+//! Which one it is says a lease in shared data, `sidestep/2/elected/CONFIGURATION`. If its VM dies, another takes over
+//! when the lease ends. While an old configuration drains beside a new one, each has an elected worker of its own. Requests are sent at the tick; their answers come to the plugin, not to a stream.
 
 use super::Worker;
-use super::view::PinSupport;
 use crate::config::Probe;
 use crate::detect::{Detector, Evidence};
 use crate::discover;
-use crate::health::Charge;
+use crate::health::{Charge, EjectionRefusal, PinSupport};
 use crate::host::{Callout, CalloutToken, Cas, Host, HostError};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{HostAddr, Timestamp};
@@ -17,13 +16,19 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-const LEASE_KEY: &str = "sidestep/2/elected";
-
 /// The most probes of this worker that are out at once.
 const MAX_PROBES: usize = 64;
 
+/// After so many readings in a row that failed, what the last good one said is not believed any more.
+const BELIEVED_READS: u32 = 3;
+
 /// How long the admin interface may take.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The key of the lease. `configuration` is a number that the configuration makes.
+pub(super) fn lease_key(configuration: u64) -> String {
+    format!("sidestep/2/elected/{configuration:x}")
+}
 
 /// What a worker knows as the elected one.
 #[derive(Debug, Default)]
@@ -33,6 +38,10 @@ pub(super) struct Elected {
     probers: HashMap<Rc<str>, Prober>,
     /// What is out, by the callout's token.
     sent: HashMap<u32, Sent>,
+    /// Which cluster is the first one to be probed.
+    turn: usize,
+    /// How often in a row the admin interface did not answer well.
+    failed_reads: u32,
     /// When the admin interface was last asked; `None` if not since the election.
     asked_admin: Option<Timestamp>,
 }
@@ -66,8 +75,13 @@ impl<H: Host> Worker<H> {
         }
         self.ask_admin(now);
         let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
-        for cluster in &clusters {
-            self.probe_cluster(cluster, now);
+        // Each has its turn to be the first, and none takes all the room there is.
+        let count = clusters.len();
+        let turn = self.elected.turn;
+        self.elected.turn = turn.wrapping_add(1).checked_rem(count).unwrap_or(0);
+        for (done, cluster) in clusters.iter().cycle().skip(turn).take(count).enumerate() {
+            let room = MAX_PROBES.saturating_sub(self.elected.sent.len());
+            self.probe_cluster(cluster, room.div_ceil(count.saturating_sub(done).max(1)), now);
         }
     }
 
@@ -82,13 +96,20 @@ impl<H: Host> Worker<H> {
 
     /// Takes or keeps the lease, if it is to be had.
     fn hold_lease(&mut self, term: Duration, now: Timestamp) -> bool {
-        let held = self.host.shared_data(LEASE_KEY).and_then(|found| {
+        if self.number == 0 {
+            self.number = self.draw_number();
+        }
+        if self.number == 0 {
+            // Two without a number would be one.
+            return false;
+        }
+        let held = self.host.shared_data(&self.lease_key).and_then(|found| {
             let (lease, cas) = found.map_or((None, Cas::ABSENT), |(bytes, cas)| (Lease::decode(&bytes), cas));
             match Lease::step(lease, self.number, now, term) {
                 LeaseStep::NotMine => Ok(false),
                 LeaseStep::Mine => Ok(true),
                 LeaseStep::Claim(lease) => {
-                    self.host.set_shared_data(LEASE_KEY, &lease.encode(), cas)?;
+                    self.host.set_shared_data(&self.lease_key, &lease.encode(), cas)?;
                     Ok(true)
                 }
             }
@@ -103,7 +124,7 @@ impl<H: Host> Worker<H> {
         }
     }
 
-    fn probe_cluster(&mut self, cluster: &Rc<str>, now: Timestamp) {
+    fn probe_cluster(&mut self, cluster: &Rc<str>, room: usize, now: Timestamp) {
         let Some(view) = self.fresh_view(cluster) else {
             return;
         };
@@ -111,7 +132,7 @@ impl<H: Host> Worker<H> {
         let Some(probe) = &policy.probe else {
             return;
         };
-        if matches!(view.pin_support.at(now), PinSupport::Ignored(_)) {
+        if matches!(view.table().pins().at(now), PinSupport::Ignored(_)) {
             // A probe would say something of a host that nobody knows.
             self.error(
                 ErrorCause::Probe,
@@ -123,16 +144,18 @@ impl<H: Host> Worker<H> {
             .table()
             .hosts()
             .iter()
-            .filter(|host| !host.gone)
+            .filter(|host| !host.gone && (!host.unfit || host.is_out()))
             .map(|host| Target {
                 host: host.addr,
                 out: host.is_out(),
             })
             .collect();
-        let room = MAX_PROBES.saturating_sub(self.elected.sent.len());
         let prober = self.elected.probers.entry(Rc::clone(cluster)).or_default();
         let round = prober.round(&targets, probe, now, &mut self.entropy, room);
         for (host, finding) in round.lost {
+            let is_lost =
+                |sent: &Sent| matches!(sent, Sent::Probe { cluster: of, host: at } if of == cluster && *at == host);
+            self.elected.sent.retain(|_, sent| !is_lost(sent));
             self.probed(cluster, host, probe, false, finding, now);
         }
         for host in round.send {
@@ -201,7 +224,7 @@ impl<H: Host> Worker<H> {
                 let by_router = headers.get(b"x-envoy-upstream-service-time").is_some();
                 Some(ProbeAnswer {
                     status,
-                    by_host: by_router || !matches!(status, 503 | 504),
+                    by_host: by_router || !matches!(status, 502..=504),
                 })
             }
             Err(error) => {
@@ -233,7 +256,9 @@ impl<H: Host> Worker<H> {
         let Some(health) = self.fresh_view(cluster).and_then(|view| view.host(host)).copied() else {
             return;
         };
-        if !passed && health.is_out() {
+        // Where most fail, the fault is the probe's: its path, its host.
+        let alike = self.most_fail(cluster, probe);
+        if !passed && health.is_out() && !alike {
             // The next probe of a host that is back is answered by then.
             let until = now.after(probe.interval + probe.timeout + self.tick);
             self.update(cluster, |table, policy, _| table.probe_failed(host, policy, until, now));
@@ -248,7 +273,7 @@ impl<H: Host> Worker<H> {
                     detector: Detector::Probe,
                     evidence: Evidence::Probes { count: failures },
                     ejections: self.ejections(cluster, &health, now),
-                    cleared: None,
+                    cleared: alike.then_some(EjectionRefusal::LikeItsPeers),
                 };
                 self.update(cluster, |table, policy, entropy| {
                     table.accuse(&charge, policy, now, entropy)
@@ -256,6 +281,20 @@ impl<H: Host> Worker<H> {
             }
             _ => {}
         }
+    }
+
+    /// Whether more than half of a cluster's hosts that are probed fail their probes.
+    fn most_fail(&self, cluster: &str, probe: &Probe) -> bool {
+        let (Some(view), Some(prober)) = (self.clusters.get(cluster), self.elected.probers.get(cluster)) else {
+            return false;
+        };
+        let probed = view.table().hosts().iter().filter(|host| !host.gone && !host.unfit);
+        let (mut all, mut failing) = (0_usize, 0_usize);
+        for host in probed.filter(|host| probe.all || host.is_out()) {
+            all += 1;
+            failing += usize::from(prober.streak(host.addr).failures >= probe.unhealthy_threshold);
+        }
+        probe.all && failing * 2 > all
     }
 
     /// Asks the admin interface for the hosts of all clusters that are known here, if it is time.
@@ -297,17 +336,33 @@ impl<H: Host> Worker<H> {
             Ok(listing) => listing,
             Err(why) => {
                 self.error(ErrorCause::Admin, format_args!("no list of hosts: {why}"));
+                self.elected.failed_reads = self.elected.failed_reads.saturating_add(1);
+                if self.elected.failed_reads == BELIEVED_READS {
+                    self.forget_unfit();
+                }
                 return;
             }
         };
         self.count(Metric::AdminReads);
+        self.elected.failed_reads = 0;
         let left_out: usize = listing.clusters.iter().map(|cluster| cluster.left_out).sum();
         self.report
             .add(Metric::AdminSkipped, listing.skipped.saturating_add(left_out));
         self.sync();
         for listed in &listing.clusters {
-            if self.fresh_view(&listed.name).is_some() {
+            // Not that all hosts are gone: it has not found any yet.
+            if !listed.hosts.is_empty() && self.fresh_view(&listed.name).is_some() {
                 self.update(&listed.name, |table, policy, _| table.list(&listed.hosts, policy, now));
+            }
+        }
+    }
+
+    /// What Envoy last said of its hosts' fitness is too old.
+    fn forget_unfit(&mut self) {
+        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        for cluster in clusters {
+            if self.fresh_view(&cluster).is_some() {
+                self.update(&cluster, |table, _, _| table.forget_unfit());
             }
         }
     }

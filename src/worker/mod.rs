@@ -8,6 +8,7 @@ mod elected;
 mod record;
 mod report;
 mod shared;
+mod steer;
 mod streaks;
 mod tick;
 mod view;
@@ -15,40 +16,23 @@ mod windows;
 
 pub use record::Attempt;
 pub use report::Report;
+pub use steer::Steering;
 
-use crate::config::{ClusterPolicy, Config, RetryOn, RoutePolicy};
-use crate::health::{Control, Event, Trial};
+use crate::config::{ClusterPolicy, Config, RoutePolicy};
+use crate::health::{BELIEVED_FOR, Control, PinSupport};
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Entropy, HostAddr, Outcome, Timestamp};
 use crate::pick::Pin;
-use crate::retry::{HeldBytes, RetryRefusal};
+use crate::retry::HeldBytes;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
-use view::{ClusterView, PinSupport};
+use view::ClusterView;
 
 /// The most clusters that are watched. Clusters come from Envoy's own configuration, not from clients; this only
 /// bounds memory should there be very many.
 const MAX_CLUSTERS: usize = 4096;
-
-/// Where a request is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Steering {
-    /// The request's cluster.
-    pub cluster: String,
-    /// The hosts, in order; `None` to leave the choice to Envoy, so that hosts are found.
-    pub pin: Option<Pin>,
-    /// The host in probation that the request is a trial for; the first of the pin.
-    pub trial: Option<HostAddr>,
-}
-
-impl Steering {
-    /// Whether the request goes where the filter would learn something: to a host in probation, or anywhere.
-    pub const fn is_risked(&self) -> bool {
-        self.trial.is_some() || self.pin.is_none()
-    }
-}
 
 /// One worker.
 #[derive(Debug)]
@@ -68,12 +52,14 @@ pub struct Worker<H> {
     number: u64,
     tick: Duration,
     elected: elected::Elected,
+    lease_key: String,
     upkeep: tick::Upkeep,
 }
 
 impl<H: Host> Worker<H> {
-    /// A worker with this configuration. Its entropy comes from the time of its start, its number and `salt`.
-    pub fn start(host: H, config: Config, salt: u64) -> Self {
+    /// A worker with this configuration; `configuration` is a number that it makes, another one for any other. The worker's
+    /// entropy comes from the time of its start and its number.
+    pub fn start(host: H, config: Config, configuration: u64) -> Self {
         let max_body_bytes = config.policies().map(|policy| policy.retry.max_body_bytes).max();
         let max_body_bytes = max_body_bytes.unwrap_or(0);
         let retries = config.policies().any(|policy| policy.retry.num_retries > 0);
@@ -82,7 +68,7 @@ impl<H: Host> Worker<H> {
             held: HeldBytes::up_to(config.max_held_bytes),
             max_body_bytes,
             retries,
-            entropy: Entropy::seeded(salt),
+            entropy: Entropy::seeded(configuration),
             clusters: HashMap::new(),
             revisions: shared::Revisions::default(),
             clock: Timestamp::ZERO,
@@ -90,13 +76,14 @@ impl<H: Host> Worker<H> {
             tick: config.tick(),
             config,
             elected: elected::Elected::default(),
+            lease_key: elected::lease_key(configuration),
             upkeep: tick::Upkeep::default(),
             host,
         };
         let now = worker.now();
         worker.start_revisions();
         worker.number = worker.draw_number();
-        worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ worker.number.rotate_left(16) ^ salt);
+        worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ worker.number.rotate_left(16));
         if let Err(error) = worker.host.set_tick_period(worker.tick) {
             worker.error(ErrorCause::Metric, format_args!("no tick, so no metrics: {error}"));
         }
@@ -211,126 +198,11 @@ impl<H: Host> Worker<H> {
         (!name.is_empty()).then_some(name)
     }
 
-    /// How a request that has just come is steered, if it needs to be.
-    ///
-    /// While every host of the request's cluster has its full share there is no pin, and Envoy's own load balancing is in
-    /// charge. While that is so in all clusters, not even the cluster is looked up. A small share of `retriable` requests
-    /// goes without a pin, so that hosts are found which Envoy knows and we do not; and one at a time is a trial for a
-    /// host in probation.
-    pub fn steer(&mut self, retriable: impl FnOnce() -> bool) -> Option<Steering> {
-        self.sync();
-        if self.revisions.restless_until == Timestamp::ZERO {
-            return None;
-        }
-        let now = self.now();
-        if self.revisions.restless_until <= now {
-            return None;
-        }
-        let cluster = self.cluster_name()?;
-        let entropy = self.entropy.draw();
-        let view = self.fresh_view(&cluster)?;
-        if !view.is_restless(now) {
-            return None;
-        }
-        let retry = &view.policy.retry;
-        let retriable = retry.num_retries > 0 && retry.retry_on != RetryOn::default() && retriable();
-        if let Some((host, since)) = view.trial_due(now)
-            && let Some(pin) = self.trial(&cluster, host, since, retriable, now)
-        {
-            return Some(Steering {
-                cluster,
-                pin: Some(pin),
-                trial: Some(host),
-            });
-        }
-        let view = self.fresh_view(&cluster)?;
-        if view.is_in_panic(now) {
-            let why = Event::Panic(view.table().census());
-            self.report_events(&cluster, &[why]);
-            return None;
-        }
-        if retriable && view.policy.picking.discovery_percent.chance(entropy) {
-            self.count(Metric::Discovery);
-            return Some(Steering {
-                cluster,
-                pin: None,
-                trial: None,
-            });
-        }
-        let pin = view.pick(&[], now, &mut Entropy::seeded(entropy))?;
-        Some(Steering {
-            cluster,
-            pin: Some(pin),
-            trial: None,
-        })
-    }
-
-    /// Makes a request the trial of a host in probation: if it could be retried elsewhere, and no other worker has a
-    /// trial out. Where none of the requests can be, the host comes back without proof after a while.
-    fn trial(
-        &mut self,
-        cluster: &str,
-        host: HostAddr,
-        since: Timestamp,
-        retriable: bool,
-        now: Timestamp,
-    ) -> Option<Pin> {
-        let mut entropy = Entropy::seeded(self.entropy.draw());
-        let view = self.fresh_view(cluster)?;
-        let follows = !matches!(view.pin_support.at(now), PinSupport::Ignored(_));
-        let elsewhere = view.pick(&[host], now, &mut entropy);
-        if let Some(elsewhere) = elsewhere
-            && retriable
-            && follows
-            && !view.is_in_panic(now)
-        {
-            let begun = self.update(cluster, |table, policy, _| table.begin_trial(host, policy, now));
-            if begun.changed {
-                self.count(Metric::ProbationTrials);
-                return Some(elsewhere.led_by(host));
-            }
-        } else if now.since(since) >= view.policy.outlier_detection.interval {
-            self.update(cluster, |table, policy, _| table.waive_trial(host, policy, now));
-        }
-        None
-    }
-
-    /// How long an attempt may take for its response headers that the filter risks: a trial of `host`, or one that is
-    /// unpinned.
-    pub fn risk_timeout(&self, steering: &Steering) -> Duration {
-        let policy = self.policy(&steering.cluster);
-        let view = self.clusters.get(&*steering.cluster);
-        let tried = steering.trial.and_then(|host| view?.host(host));
-        tried.map_or(policy.picking.probation_timeout, |host| host.trial_timeout(&policy))
-    }
-
-    /// A trial has ended without saying anything about its host.
-    pub fn trial_void(&mut self, cluster: &str, host: HostAddr) {
-        let now = self.now();
-        self.update(cluster, |table, policy, entropy| {
-            table.end_trial(host, Trial::Void, policy, now, entropy)
-        });
-    }
-
-    /// The pin for a retry: available hosts of the cluster that are not among `tried`.
-    ///
-    /// # Errors
-    /// If there is none, or if the cluster would not follow the pin.
-    pub fn pin_retry(&mut self, cluster: &str, tried: &[HostAddr], now: Timestamp) -> Result<Pin, RetryRefusal> {
-        self.sync();
-        let mut entropy = Entropy::seeded(self.entropy.draw());
-        let view = self.fresh_view(cluster).ok_or(RetryRefusal::NoOtherHost)?;
-        if matches!(view.pin_support.at(now), PinSupport::Ignored(_)) {
-            return Err(RetryRefusal::PinsIgnored);
-        }
-        view.pick(tried, now, &mut entropy).ok_or(RetryRefusal::NoOtherHost)
-    }
-
     /// Whether the cluster has been seen to follow pins.
     pub fn follows_pins(&self, cluster: &str) -> bool {
         self.clusters
             .get(cluster)
-            .is_some_and(|view| view.pin_support == PinSupport::Followed)
+            .is_some_and(|view| view.table().pins() == PinSupport::Followed)
     }
 
     /// An attempt has been sent to a host that we named.
@@ -358,14 +230,18 @@ impl<H: Host> Worker<H> {
         }
         let followed = pin.hosts().any(|named| named == host);
         let now = self.clock;
-        let Some(view) = self.clusters.get_mut(cluster) else {
+        let Some(view) = self.clusters.get(cluster) else {
             return;
         };
-        view.pin_support = if followed {
-            PinSupport::Followed
-        } else {
-            PinSupport::Ignored(now)
+        let seen = match view.table().pins() {
+            _ if followed => PinSupport::Followed,
+            // It is written down again when it is half forgotten.
+            PinSupport::Ignored(at) if now.since(at) < BELIEVED_FOR / 2 => PinSupport::Ignored(at),
+            _ => PinSupport::Ignored(now),
         };
+        if view.table().pins() != seen {
+            self.update(cluster, |table, _, _| table.see_pins(seen));
+        }
         if !followed {
             self.report.error(
                 ErrorCause::PinIgnored,

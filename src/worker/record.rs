@@ -45,11 +45,14 @@ impl<H: Host> Worker<H> {
                 .filter(|host| !host.is_out() && !host.gone)
                 .copied()
         {
+            if host.is_straggler(attempt.began) {
+                return;
+            }
             self.count_in_window(cluster, &host, attempt);
             if self.is_clean(cluster, &host) {
                 return;
             }
-            self.count_streak(cluster, &host, attempt.outcome, self.clock);
+            self.record_in_rotation(cluster, &host, attempt, self.clock);
             return;
         }
         self.record_thoroughly(cluster, attempt);
@@ -66,6 +69,9 @@ impl<H: Host> Worker<H> {
             .outlier_detection
             .split_external_local_origin_errors;
         if let Some(view) = self.view(cluster)
+            && view
+                .host(attempt.host)
+                .is_some_and(|host| !host.is_out() && !host.is_straggler(attempt.began))
             && let Some(window) = view.window(attempt.host)
         {
             window.revise_success_to_failure(split);
@@ -112,7 +118,7 @@ impl<H: Host> Worker<H> {
         let trial = match attempt.outcome {
             Outcome::Success if is_slow(host, attempt) => Trial::Failed(self.ejections(cluster, host, now)),
             Outcome::Success => Trial::Passed,
-            Outcome::Ignored => Trial::Void,
+            Outcome::Ignored => return,
             Outcome::Failure(_) | Outcome::Overload => Trial::Failed(self.ejections(cluster, host, now)),
         };
         let updated = self.update(cluster, |table, policy, entropy| {
@@ -122,29 +128,29 @@ impl<H: Host> Worker<H> {
             match trial {
                 Trial::Passed => self.count(Metric::ProbationPassed),
                 Trial::Failed(_) => self.count(Metric::ProbationFailed),
-                Trial::Void => {}
+                Trial::Void(_) => {}
             }
         }
     }
 
     fn record_in_rotation(&mut self, cluster: &str, host: &HostHealth, attempt: &Attempt, now: Timestamp) {
-        let (streak, verdicts) = self.count_streak(cluster, host, attempt.outcome, now);
-        let interval = self.policy(cluster).outlier_detection.interval;
-        for (detector, threshold) in verdicts.into_iter().flatten() {
-            let charge = Charge {
-                host: attempt.host,
-                detector,
-                evidence: Evidence::Count { threshold },
-                ejections: streak.ejections_at(now, interval),
-                cleared: None,
-            };
-            let updated = self.update(cluster, |table, policy, entropy| {
-                table.accuse(&charge, policy, now, entropy)
-            });
-            if updated.ejected {
-                break;
-            }
-        }
+        self.count_streak(cluster, host, attempt.outcome, now, |worker, streak, verdicts| {
+            let interval = worker.policy(cluster).outlier_detection.interval;
+            // The narrower detector first; the other one if that only reports.
+            verdicts.into_iter().flatten().any(|(detector, threshold)| {
+                let charge = Charge {
+                    host: attempt.host,
+                    detector,
+                    evidence: Evidence::Count { threshold },
+                    ejections: streak.ejections_at(now, interval),
+                    cleared: None,
+                };
+                let updated = worker.update(cluster, |table, policy, entropy| {
+                    table.accuse(&charge, policy, now, entropy)
+                });
+                updated.ejected
+            })
+        });
     }
 
     /// The host's ejection multiplier.

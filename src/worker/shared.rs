@@ -7,7 +7,7 @@
 //! | `sidestep/2/window/NAME` | what its hosts did in the last interval: `worker::windows` |
 //! | `sidestep/2/restless` | until when some host of some cluster may get less than its share (8 bytes) |
 //! | `sidestep/2/clusters` | the clusters that have a record, one name a line |
-//! | `sidestep/2/elected` | who probes: `worker::elected` |
+//! | `sidestep/2/elected/CONFIGURATION` | who probes: `worker::elected` |
 //! | `sidestep/2/workers` | how many workers have started (8 bytes) |
 //!
 //! Shared data outlives the VM, is one for all workers and ends with the process; keys can't be deleted. The `2` is the
@@ -56,6 +56,8 @@ pub(super) struct Revisions {
     pub(super) restless_until: Timestamp,
     /// A record was written, but this could not be made known: the tick tries again.
     overdue: Option<Timestamp>,
+    /// The same of a streak.
+    streaks_overdue: bool,
 }
 
 /// Which version of a piece of shared data this worker has.
@@ -127,7 +129,8 @@ impl<H: Host> Worker<H> {
     /// Raises a gauge's revision: something was written. Returns whether that is known now.
     pub(super) fn raise(&mut self, metric: Metric) -> bool {
         let raised = match self.report.id(metric) {
-            Some(id) if self.revisions.counting => self.host.increment_metric(id, 1),
+            // Also if they don't seem to count here: they may for the others.
+            Some(id) => self.host.increment_metric(id, 1),
             _ => Ok(()),
         };
         if let Err(error) = raised {
@@ -308,6 +311,21 @@ impl<H: Host> Worker<H> {
         let said = self.say_restless(until);
         let raised = self.raise(Metric::RevisionRecords);
         self.revisions.overdue = (!said || !raised).then_some(until);
+        if said {
+            self.revisions.restless_until = self.revisions.restless_until.max(until);
+        }
+    }
+
+    /// A streak was written: makes that known.
+    pub(super) fn publish_streak(&mut self) {
+        self.revisions.streaks_overdue = !self.raise(Metric::RevisionStreaks);
+    }
+
+    /// Makes known what could not be before.
+    pub(super) fn raise_overdue(&mut self) {
+        if self.revisions.streaks_overdue {
+            self.publish_streak();
+        }
     }
 
     /// Makes known what could not be before.

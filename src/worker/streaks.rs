@@ -8,9 +8,10 @@ use super::Worker;
 use super::shared::{MAX_TRIES, RecordVersion};
 use crate::detect::Verdicts;
 use crate::health::{HostHealth, HostStreak, SHARDS, StreakShard};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, HostResult};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{HostAddr, Outcome, Timestamp};
+use std::time::Duration;
 
 /// What one worker has of a cluster's streaks.
 #[derive(Debug, Default)]
@@ -89,40 +90,35 @@ impl<H: Host> Worker<H> {
         self.clusters.get_mut(cluster)?.streaks.shard(cluster, number)
     }
 
-    /// Counts an outcome of a host that is in rotation. Returns its streak and the detectors whose threshold it reached;
-    /// of all workers, only one is told of each.
+    /// Counts an outcome of a host that is in rotation.
+    ///
+    /// `eject` is told of the detectors whose threshold was reached, and says whether the host was ejected. If so, that
+    /// alone makes its streak one of the past, whatever happens to this worker next; else the count starts anew.
     pub(super) fn count_streak(
         &mut self,
         cluster: &str,
         host: &HostHealth,
         outcome: Outcome,
         now: Timestamp,
-    ) -> (HostStreak, Verdicts) {
-        let detection = self.policy(cluster).outlier_detection.clone();
-        let none = (HostStreak::none(host), [None, None]);
+        mut eject: impl FnMut(&mut Self, &HostStreak, Verdicts) -> bool,
+    ) {
+        let policy = self.policy(cluster);
+        let detection = &policy.outlier_detection;
         for _ in 0..MAX_TRIES {
             let Some(view) = self.fresh_shard(cluster, host.addr) else {
-                return none;
+                return;
             };
             let mut streak = view.shard.get(host);
             let before = streak;
-            let verdicts = streak.record(outcome, &detection, now);
-            if streak == before {
-                return (streak, verdicts);
+            let verdicts = streak.record(outcome, detection, now);
+            if verdicts.iter().any(Option::is_some) && eject(self, &streak, verdicts) {
+                return;
             }
-            let Some(expected) = view.version.expected() else {
-                // It could not be read, which is said.
-                return none;
-            };
-            view.version = RecordVersion::Unknown;
-            let mut shard = view.shard.clone();
-            shard.put(streak, now, detection.interval);
-            let key = view.key.clone();
-            match self.host.set_shared_data(&key, &shard.encode(), expected) {
-                Ok(()) => {
-                    self.raise(Metric::RevisionStreaks);
-                    return (streak, verdicts);
-                }
+            if streak == before {
+                return;
+            }
+            match self.write_streak(cluster, streak, now, detection.interval) {
+                Ok(()) => return,
                 Err(HostError::CasMismatch) => {}
                 Err(error) => {
                     self.error(
@@ -132,7 +128,7 @@ impl<H: Host> Worker<H> {
                             host.addr
                         ),
                     );
-                    return none;
+                    return;
                 }
             }
         }
@@ -140,6 +136,32 @@ impl<H: Host> Worker<H> {
             ErrorCause::SharedDataContention,
             format_args!("a failure in cluster {cluster} is not counted: other workers were faster {MAX_TRIES} times"),
         );
-        none
+    }
+
+    /// Writes a streak into the piece as it was last read.
+    fn write_streak(
+        &mut self,
+        cluster: &str,
+        streak: HostStreak,
+        now: Timestamp,
+        interval: Duration,
+    ) -> HostResult<()> {
+        let number = StreakShard::of(streak.addr);
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return Ok(());
+        };
+        let Some(shard) = view.streaks.shard(cluster, number) else {
+            return Ok(());
+        };
+        // One that could not be read can't be written; that is said.
+        let Some(expected) = shard.version.expected() else {
+            return Ok(());
+        };
+        shard.version = RecordVersion::Unknown;
+        let (key, mut pieces) = (shard.key.clone(), shard.shard.clone());
+        pieces.put(streak, now, interval, |addr| view.host(addr).is_some());
+        self.host.set_shared_data(&key, &pieces.encode(), expected)?;
+        self.publish_streak();
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::health::HostState;
 use crate::host::{Cas, Host, HostError};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::Timestamp;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ impl<H: Host> Worker<H> {
     pub fn on_tick(&mut self) {
         let now = self.now();
         self.publish_overdue();
+        self.raise_overdue();
         self.sync();
         if self.revisions.records != self.upkeep.seen {
             self.upkeep.seen = self.revisions.records;
@@ -68,13 +70,12 @@ impl<H: Host> Worker<H> {
         for cluster in listed.lines() {
             self.fresh_view(cluster);
         }
+        let known: HashSet<&str> = listed.lines().collect();
         let mut names: Vec<&str> = listed.lines().collect();
         names.extend(
             self.clusters
                 .iter()
-                .filter(|(name, view)| {
-                    !view.table().hosts().is_empty() && !listed.lines().any(|known| known == &***name)
-                })
+                .filter(|(name, view)| !view.table().hosts().is_empty() && !known.contains(&***name))
                 .map(|(name, _)| &**name),
         );
         let complete = names.join("\n");
@@ -97,13 +98,15 @@ impl<H: Host> Worker<H> {
     /// Settles a cluster's record: ejections that are over end, hosts that answered stay known, others are
     /// forgotten.
     fn keep_up(&mut self, cluster: &str, now: Timestamp) {
+        let nobody_lists = self.config.admin.is_none();
         let Some(view) = self.fresh_view(cluster) else {
             return;
         };
         let touched = view.take_touched(now);
+        let unfit = nobody_lists && view.table().hosts().iter().any(|host| host.unfit);
         let restless = view.table().restless_until(&view.policy, now);
         // What has no end yet is said to last a minute, and said again before that is over.
-        let settled = touched.is_empty() && view.table().is_settled(&view.policy, now);
+        let settled = touched.is_empty() && !unfit && view.table().is_settled(&view.policy, now);
         let said = self.revisions.restless_until;
         if restless > said && said < now.after(Duration::from_secs(30)) {
             self.publish(restless);
@@ -120,6 +123,9 @@ impl<H: Host> Worker<H> {
             }
             let mut change = table.settle(policy, now);
             change.changed |= learned;
+            if nobody_lists {
+                change = change.and(table.forget_unfit());
+            }
             change
         });
     }

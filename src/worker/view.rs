@@ -4,41 +4,14 @@ use super::shared::RecordVersion;
 use super::streaks::StreaksView;
 use crate::config::{ClusterPolicy, Config};
 use crate::detect::Window;
-use crate::health::{Census, ClusterTable, HostHealth, HostState};
+use crate::health::{BELIEVED_FOR, Census, ClusterTable, HostHealth, HostState};
 use crate::model::{Entropy, HostAddr, Share, Timestamp};
 use crate::pick::{Candidate, Pin, Rotation};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Duration;
-
-/// Whether a cluster follows pins, as far as has been seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum PinSupport {
-    /// No pinned attempt has been answered yet, or it is too long ago that one went elsewhere.
-    #[default]
-    Unknown,
-    /// The last pinned attempt went where its pin said.
-    Followed,
-    /// The last pinned attempt went elsewhere, at this time.
-    Ignored(Timestamp),
-}
-
-/// How long a thing that Envoy was seen to do is held to be so: a configuration may change.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
 
 /// While a host's share grows, candidates are found anew this often in its ramp.
 const RAMP_STEPS: u32 = 64;
-
-impl PinSupport {
-    /// What is still to be believed of it.
-    #[must_use]
-    pub(super) fn at(self, now: Timestamp) -> Self {
-        match self {
-            Self::Ignored(since) if now.since(since) >= BELIEVED_FOR => Self::Unknown,
-            other => other,
-        }
-    }
-}
 
 /// One cluster as one worker sees it.
 #[derive(Debug)]
@@ -51,14 +24,12 @@ pub(super) struct ClusterView {
     pub(super) record: RecordVersion,
     /// The revision of all records when `table` was read: while it stands, the view is up to date.
     pub(super) read_at: Option<u64>,
-    /// Whether pins are followed.
-    pub(super) pin_support: PinSupport,
     /// Failures in a row.
     pub(super) streaks: StreaksView,
-    /// The interval whose outcomes are being counted: its number.
-    pub(super) interval: u64,
-    /// The last interval that this worker judged: its number.
-    pub(super) judged: u64,
+    /// When the interval began whose outcomes are being counted; zero before the first tick.
+    pub(super) interval: Timestamp,
+    /// When the last interval ended that this worker judged.
+    pub(super) judged: Timestamp,
     table: ClusterTable,
     /// Where each host stands in the table, so that an attempt finds its host in the same time in any cluster.
     index: HashMap<HostAddr, usize>,
@@ -90,6 +61,8 @@ struct Local {
     touched: bool,
     /// Until when it is not picked, because Envoy passed it over: it is not in the cluster.
     absent_until: Timestamp,
+    /// Since when it is in probation and requests come that can't be trials; zero if none has come.
+    waiting_since: Timestamp,
     /// What it did in the running interval. Made with the first attempt, then used again.
     window: Option<Box<Window>>,
 }
@@ -102,10 +75,9 @@ impl ClusterView {
             key: super::shared::record_key(name),
             record: RecordVersion::Unknown,
             read_at: None,
-            pin_support: PinSupport::Unknown,
             streaks: StreaksView::default(),
-            interval: 0,
-            judged: 0,
+            interval: Timestamp::ZERO,
+            judged: Timestamp::ZERO,
             table: ClusterTable::default(),
             index: HashMap::new(),
             local: Vec::new(),
@@ -163,6 +135,17 @@ impl ClusterView {
     pub(super) fn trial_due(&mut self, now: Timestamp) -> Option<(HostAddr, Timestamp)> {
         self.refresh(now);
         self.standings.trials.first().copied()
+    }
+
+    /// A request came that can't be the trial of a host in probation. Returns since when that is so.
+    pub(super) fn wait_for_trial(&mut self, host: HostAddr, probation: Timestamp, now: Timestamp) -> Timestamp {
+        let Some(local) = self.local_mut(host) else {
+            return now;
+        };
+        if local.waiting_since < probation || local.waiting_since > now {
+            local.waiting_since = now;
+        }
+        local.waiting_since
     }
 
     /// Whether no further host can be recorded.
@@ -236,8 +219,8 @@ impl ClusterView {
     }
 
     /// Begins another interval.
-    pub(super) fn clear_windows(&mut self, interval: u64) {
-        self.interval = interval;
+    pub(super) fn clear_windows(&mut self, began: Timestamp) {
+        self.interval = began;
         for window in self.local.iter_mut().filter_map(|local| local.window.as_deref_mut()) {
             *window = Window::default();
         }
@@ -293,13 +276,14 @@ impl ClusterView {
         candidates.clear();
         trials.clear();
         *census = self.table.census();
-        *restless = false;
+        *restless = self.table.wants_pin(&self.policy, now);
         let mut until = Timestamp::from_nanos(u64::MAX);
         for (host, local) in self.table.hosts().iter().zip(&self.local) {
             let share = host.share(&self.policy, now);
             // Envoy itself leaves out a host that is unfit.
             *restless |= share < Share::FULL && !host.gone && !host.unfit;
-            if share > Share::NONE && local.absent_until <= now {
+            let absent = local.absent_until > now && local.absent_until <= now.after(BELIEVED_FOR);
+            if share > Share::NONE && !absent {
                 candidates.push(Candidate {
                     addr: host.addr,
                     in_flight: local.in_flight,
@@ -308,7 +292,7 @@ impl ClusterView {
             }
             if let Some(probation) = host.probation(now)
                 && probation.trial_until <= now
-                && local.absent_until <= now
+                && !absent
                 && !host.gone
                 && !host.unfit
             {

@@ -1,14 +1,13 @@
 //! What hosts did in an interval, which all workers count together.
 //!
 //! Each worker counts in its own memory. At its first tick after an interval is over it adds what it has to one window
-//! per cluster in shared data, `sidestep/2/window/NAME`: the interval's number (8 bytes), then for each host its address
+//! per cluster in shared data, `sidestep/2/window/NAME`: the interval's end (ns, 8 bytes), then for each host its address
 //! and its [`Window`]. A little later, when every worker has had a tick, the first that comes judges the window and writes
 //! the verdicts, and that they are written, in one step: whatever dies when, an interval is judged at most once.
 //!
 //! Intervals are counted from the Unix epoch, so that all workers agree where one ends.
 
 use super::Worker;
-use super::shared::MAX_TRIES;
 use crate::detect::{Window, judge};
 use crate::health::{Charge, EjectionRefusal, Input, RecordError, put_addr, take_addr};
 use crate::host::{Cas, Host, HostError};
@@ -18,16 +17,20 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+/// How often a worker tries to hand its window over. All workers do so within the same tick.
+const HAND_OVER_TRIES: u32 = 256;
+
 /// All hosts' windows of one interval.
 #[derive(Debug, Default)]
 struct Merged {
-    interval: u64,
+    /// When the interval ended.
+    end: Timestamp,
     hosts: BTreeMap<HostAddr, Window>,
 }
 
 impl Merged {
     fn encode(&self) -> Vec<u8> {
-        let mut out = self.interval.to_le_bytes().to_vec();
+        let mut out = self.end.as_nanos().to_le_bytes().to_vec();
         for (host, window) in &self.hosts {
             put_addr(&mut out, *host);
             window.encode(&mut out);
@@ -36,7 +39,7 @@ impl Merged {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (interval, mut rest) = bytes.split_first_chunk().ok_or(RecordError::Short)?;
+        let (end, mut rest) = bytes.split_first_chunk().ok_or(RecordError::Short)?;
         let mut hosts = BTreeMap::new();
         while !rest.is_empty() {
             let mut input = Input::new(rest);
@@ -46,7 +49,7 @@ impl Merged {
             hosts.insert(host, window);
         }
         Ok(Self {
-            interval: u64::from_le_bytes(*interval),
+            end: Timestamp::from_nanos(u64::from_le_bytes(*end)),
             hosts,
         })
     }
@@ -56,16 +59,11 @@ fn key(cluster: &str) -> String {
     format!("sidestep/2/window/{cluster}")
 }
 
-/// The number of the interval that a moment is in.
-fn number(now: Timestamp, interval: Duration) -> u64 {
-    let number = u128::from(now.as_nanos()) / interval.as_nanos().max(1);
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-/// The time since the interval that a moment is in began.
-fn since_boundary(now: Timestamp, interval: Duration) -> Duration {
-    let since = u128::from(now.as_nanos()) % interval.as_nanos().max(1);
-    Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+/// When the interval began that a moment is in.
+fn beginning(now: Timestamp, interval: Duration) -> Timestamp {
+    let into = u128::from(now.as_nanos()) % interval.as_nanos().max(1);
+    let into = u64::try_from(into).unwrap_or(u64::MAX);
+    Timestamp::from_nanos(now.as_nanos().saturating_sub(into))
 }
 
 impl<H: Host> Worker<H> {
@@ -77,32 +75,32 @@ impl<H: Host> Worker<H> {
         };
         // Shorter ones would be over before each worker has had a tick in them.
         let interval = view.policy.outlier_detection.interval.max(tick * 4);
-        let current = number(now, interval);
+        let began = beginning(now, interval);
         let counted = view.interval;
-        if counted != current {
+        if counted != began {
             // What was counted before the first tick, or before the clock was set back, is of no interval.
-            if counted != 0 && counted < current {
-                self.hand_over(cluster, counted);
+            if counted != Timestamp::ZERO && counted < began {
+                self.hand_over(cluster, counted.after(interval), began);
             }
             if let Some(view) = self.clusters.get_mut(cluster) {
-                view.clear_windows(current);
+                view.clear_windows(began);
             }
         }
-        let last = current.saturating_sub(1);
         let Some(view) = self.clusters.get_mut(cluster) else {
             return;
         };
-        if view.table().judged() > last {
-            self.update(cluster, |table, _, _| table.forget_future(last));
-        } else if view.table().judged() < last && view.judged != last && since_boundary(now, interval) >= tick * 5 / 4 {
+        if view.table().judged() > now {
+            self.update(cluster, |table, _, _| table.forget_future(began));
+        } else if view.table().judged() < began && view.judged != began && now.since(began) >= tick * 5 / 4 {
             // By now each worker has handed over what it had.
-            view.judged = last;
-            self.judge(cluster, last, now);
+            view.judged = began;
+            self.judge(cluster, began, interval, now);
         }
     }
 
-    /// Adds what this worker counted to the window that all share.
-    fn hand_over(&mut self, cluster: &str, interval: u64) {
+    /// Adds what this worker counted to the window that all share, of the interval that ended at `end`. The running one
+    /// began at `began`.
+    fn hand_over(&mut self, cluster: &str, end: Timestamp, began: Timestamp) {
         let Some(view) = self.clusters.get(cluster) else {
             return;
         };
@@ -110,7 +108,7 @@ impl<H: Host> Worker<H> {
             return;
         }
         let key = key(cluster);
-        for _ in 0..MAX_TRIES {
+        for _ in 0..HAND_OVER_TRIES {
             let Some(view) = self.clusters.get(cluster) else {
                 return;
             };
@@ -118,12 +116,13 @@ impl<H: Host> Worker<H> {
                 let (bytes, cas) = found.unwrap_or((Vec::new(), Cas::ABSENT));
                 // What is not to be read, or of another interval, has no part in this one.
                 let mut merged = Merged::decode(&bytes).unwrap_or_default();
-                if merged.interval > interval {
+                if merged.end > end && merged.end <= began {
                     return Ok(());
                 }
-                if merged.interval < interval {
+                // One that is not over yet is from before the clock was set back.
+                if merged.end != end {
                     merged = Merged {
-                        interval,
+                        end,
                         ..Merged::default()
                     };
                 }
@@ -146,12 +145,12 @@ impl<H: Host> Worker<H> {
         }
         self.error(
             ErrorCause::SharedDataContention,
-            format_args!("the window of cluster {cluster} is lost: other workers were faster {MAX_TRIES} times"),
+            format_args!("the window of cluster {cluster} is lost: other workers were faster {HAND_OVER_TRIES} times"),
         );
     }
 
-    /// Judges an interval, unless another worker was faster.
-    fn judge(&mut self, cluster: &str, interval: u64, now: Timestamp) {
+    /// Judges the interval that ended at `end`, unless another worker was faster.
+    fn judge(&mut self, cluster: &str, end: Timestamp, interval: Duration, now: Timestamp) {
         let merged = match self.host.shared_data(&key(cluster)) {
             Ok(None) => return,
             Ok(Some((bytes, _))) => Merged::decode(&bytes),
@@ -164,7 +163,7 @@ impl<H: Host> Worker<H> {
             }
         };
         let merged = match merged {
-            Ok(merged) if merged.interval == interval => merged,
+            Ok(merged) if merged.end == end => merged,
             // Nobody counted anything in it.
             Ok(_) => return,
             Err(error) => {
@@ -186,6 +185,8 @@ impl<H: Host> Worker<H> {
             .map(|(host, window)| (*host, window))
             .collect();
         let accusations = judge(&available, &policy.outlier_detection);
+        // It was no interval without trouble, so it does not lower the multiplier.
+        let began = Timestamp::ZERO.after(end.since(Timestamp::ZERO.after(interval)));
         let mut charges = Vec::with_capacity(accusations.len());
         for accusation in accusations {
             let Some(host) = self
@@ -200,7 +201,7 @@ impl<H: Host> Worker<H> {
                 host: accusation.host,
                 detector: accusation.detector,
                 evidence: accusation.evidence,
-                ejections: self.ejections(cluster, &host, now),
+                ejections: self.ejections(cluster, &host, began),
                 cleared: accusation.like_its_peers.then_some(EjectionRefusal::LikeItsPeers),
             });
         }
@@ -209,7 +210,7 @@ impl<H: Host> Worker<H> {
             return;
         }
         self.update(cluster, |table, policy, entropy| {
-            table.judge(interval, &charges, policy, now, entropy)
+            table.judge(end, &charges, policy, now, entropy)
         });
     }
 }
