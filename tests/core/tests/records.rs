@@ -3,9 +3,7 @@
 use sidestep::config::ClusterPolicy;
 use sidestep::detect::Detector;
 use sidestep::health::{ClusterTable, FORMAT};
-use sidestep::health::{
-    Control, ControlAction, Ejection, HostHealth, HostState, HostStreak, Probation, RecordError, StreakShard,
-};
+use sidestep::health::{Control, ControlAction, Ejection, HostHealth, HostState, Probation, RecordError, StreakShard};
 use sidestep::metrics::Metric;
 use sidestep::model::{Entropy, HostAddr, Outcome, Timestamp};
 use sidestep_core::fake_host::FakeHost;
@@ -189,6 +187,8 @@ mod properties {
     use super::*;
     use proptest::prelude::*;
     use sidestep::config::OutlierDetection;
+    use sidestep::health::HostStreak;
+    use std::time::Duration;
 
     fn time() -> impl Strategy<Value = Timestamp> {
         prop_oneof![Just(0), Just(u64::MAX), any::<u64>()].prop_map(Timestamp::from_nanos)
@@ -213,24 +213,26 @@ mod properties {
 
     fn host() -> impl Strategy<Value = HostHealth> {
         (
-            (host_addr(), time(), state(), any::<u32>()),
+            (host_addr(), time(), state(), any::<u32>(), any::<u64>()),
             (time(), time(), time(), any::<bool>(), any::<bool>()),
         )
-            .prop_map(
-                |((addr, seen, state, ejections), (quiet_since, last_ejected_at, overloaded_until, unfit, gone))| {
-                    HostHealth {
-                        addr,
-                        seen,
-                        state,
-                        ejections,
-                        quiet_since,
-                        last_ejected_at,
-                        overloaded_until,
-                        unfit,
-                        gone,
-                    }
-                },
-            )
+            .prop_map(|((addr, seen, state, ejections, limit), rest)| {
+                let (quiet_since, last_ejected_at, overloaded_until, unfit, gone) = rest;
+                // Only an ejection sets it.
+                let limit = if last_ejected_at == Timestamp::ZERO { 0 } else { limit };
+                HostHealth {
+                    addr,
+                    seen,
+                    state,
+                    ejections,
+                    quiet_since,
+                    last_ejected_at,
+                    trial_limit: Duration::from_nanos(limit),
+                    overloaded_until,
+                    unfit,
+                    gone,
+                }
+            })
     }
 
     fn wish() -> impl Strategy<Value = (usize, ControlAction, Timestamp, String)> {

@@ -104,7 +104,8 @@ fn a_trial_that_says_nothing_is_followed_by_another_at_once() {
 #[test]
 fn whatever_a_trial_fails_of_its_request_goes_elsewhere_and_the_host_is_out_for_longer() {
     let settings = r#""matchers": [{"header": {"name": "x-app", "exact": "broken"}, "outcome": "failure"}]"#;
-    let failures: [(&str, u64, &[(&str, &str)]); 11] = [
+    type Failure<'a> = (&'a str, u64, &'a [(&'a str, &'a str)]);
+    let failures: [Failure<'_>; 11] = [
         ("500", 0, &[]),
         ("501", 0, &[]),
         ("503", 0, &[]),
