@@ -1,4 +1,4 @@
-//! What requests and ticks cost in instructions, with 3, 100 and 1,000 hosts.
+//! What requests and ticks cost in host calls and in instructions, with 3, 100 and 1,000 hosts.
 //!
 //! `cargo bench -p sidestep --bench instructions`. It runs itself under callgrind, which counts what happens inside of
 //! [`counted_step`] and writes it down after each [`end_of_case`]. The same in time: `record.rs`.
@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 /// The argument of the process that is under callgrind.
 const COUNTED: &str = "--counted";
 
-/// What is counted, in the order of the table.
+/// What is counted, in the order of the tables.
 const CASES: [Case; 11] = [
     Case::Success,
     Case::Failure,
@@ -38,13 +38,14 @@ fn main() -> ExitCode {
         // `cargo test --benches`: that it compiles is all there is to test.
         return ExitCode::SUCCESS;
     }
+    print("host calls", &count_host_calls());
     if !has_valgrind() {
         println!("instructions: not counted, for valgrind is missing (Debian: `apt install valgrind`)");
         return ExitCode::SUCCESS;
     }
-    match count() {
+    match count_instructions() {
         Ok(counts) => {
-            print(&counts);
+            print("instructions", &counts);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -54,6 +55,23 @@ fn main() -> ExitCode {
     }
 }
 
+/// Each case with each number of hosts, in the order of the tables.
+fn all() -> impl Iterator<Item = (Case, usize)> {
+    CASES.into_iter().flat_map(|case| HOSTS.map(|hosts| (case, hosts)))
+}
+
+/// The host calls of one step, in the order of [`all`]: the median of some, for now and then a request goes another way.
+fn count_host_calls() -> Vec<u64> {
+    all()
+        .map(|(case, hosts)| {
+            let mut scene = Scene::set(case, hosts);
+            let mut counts = [(); 5].map(|()| scene.observe().calls);
+            counts.sort_unstable();
+            counts[counts.len() / 2].into()
+        })
+        .collect()
+}
+
 /// How often a step is counted.
 const fn times(case: Case) -> u64 {
     if case.is_of_ticks() { 5 } else { 500 }
@@ -61,15 +79,13 @@ const fn times(case: Case) -> u64 {
 
 /// What runs under callgrind.
 fn run_cases() {
-    for case in CASES {
-        for hosts in HOSTS {
-            let mut scene = Scene::set(case, hosts);
-            for _ in 0..times(case) {
-                scene.prepare();
-                counted_step(&mut scene);
-            }
-            end_of_case();
+    for (case, hosts) in all() {
+        let mut scene = Scene::set(case, hosts);
+        for _ in 0..times(case) {
+            scene.prepare();
+            counted_step(&mut scene);
         }
+        end_of_case();
     }
 }
 
@@ -90,8 +106,8 @@ fn has_valgrind() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// The instructions of one step, in the order of [`CASES`], with each number of [`HOSTS`].
-fn count() -> io::Result<Vec<u64>> {
+/// The instructions of one step, in the order of [`all`].
+fn count_instructions() -> io::Result<Vec<u64>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let counts = run_callgrind(&folder);
@@ -114,9 +130,9 @@ fn run_callgrind(folder: &Path) -> io::Result<Vec<u64>> {
     if !output.status.success() {
         return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    let each = CASES.into_iter().flat_map(|case| HOSTS.map(|_| case));
-    each.zip(1..)
-        .map(|(case, number)| {
+    all()
+        .zip(1..)
+        .map(|((case, _), number)| {
             let total = total(&folder.join(format!("counts.{number}")))?;
             Ok(total / times(case))
         })
@@ -132,8 +148,8 @@ fn total(file: &PathBuf) -> io::Result<u64> {
         .ok_or_else(|| io::Error::other(format!("nothing counted: {}", file.display())))
 }
 
-fn print(counts: &[u64]) {
-    print!("{:<40}", "instructions");
+fn print(what: &str, counts: &[u64]) {
+    print!("{what:<40}");
     for hosts in HOSTS {
         print!("{:>12}", format!("{hosts} hosts"));
     }
@@ -143,9 +159,12 @@ fn print(counts: &[u64]) {
         for count in row {
             print!("{count:>12}");
         }
-        if let [first, .., last] = row {
+        if let [first, .., last] = row
+            && *first > 0
+        {
             print!("{:>12.3}", *last as f64 / *first as f64);
         }
         println!();
     }
+    println!();
 }

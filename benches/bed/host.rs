@@ -14,9 +14,23 @@ use std::time::Duration;
 /// The one cluster.
 pub(super) const CLUSTER: &str = "inbound|8080||backend.shop.svc.cluster.local";
 
+/// The override header.
+const PIN: &str = "x-sidestep-host";
+
 /// The host. Clones are the same host.
 #[derive(Clone, Debug)]
 pub(super) struct BenchHost(Rc<State>);
+
+/// Calls of the filter to its host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traffic {
+    /// All of them.
+    pub(crate) calls: u32,
+    /// Reads of shared data.
+    pub(crate) reads: u32,
+    /// Writes of shared data.
+    pub(crate) writes: u32,
+}
 
 #[derive(Debug)]
 struct State {
@@ -25,6 +39,7 @@ struct State {
     response: Vec<u8>,
     address: RefCell<Vec<u8>>,
     shared: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    calls: Cell<u32>,
     reads: Cell<u32>,
     writes: Cell<u32>,
     metrics: Vec<Cell<u64>>,
@@ -68,6 +83,7 @@ impl BenchHost {
             response: HeaderBlock::from_pairs(&RESPONSE).as_wire().to_vec(),
             address: RefCell::default(),
             shared: RefCell::default(),
+            calls: Cell::new(0),
             reads: Cell::new(0),
             writes: Cell::new(0),
             metrics: Metric::ALL.iter().map(|_| Cell::new(0)).collect(),
@@ -84,9 +100,18 @@ impl BenchHost {
         self.0.now.get()
     }
 
-    /// How often shared data was read, and how often written.
-    pub(super) fn reads_and_writes(&self) -> (u32, u32) {
-        (self.0.reads.get(), self.0.writes.get())
+    fn called(&self) -> &State {
+        self.0.calls.set(self.0.calls.get() + 1);
+        &self.0
+    }
+
+    /// What the filter has asked for so far.
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            calls: self.0.calls.get(),
+            reads: self.0.reads.get(),
+            writes: self.0.writes.get(),
+        }
     }
 
     /// The next answers are from this host.
@@ -100,7 +125,7 @@ const UNUSED: HostError = HostError::Status(12);
 
 impl Host for BenchHost {
     fn now(&self) -> HostResult<Timestamp> {
-        Ok(self.0.now.get())
+        Ok(self.called().now.get())
     }
 
     fn configuration(&self) -> HostResult<Vec<u8>> {
@@ -112,20 +137,23 @@ impl Host for BenchHost {
     }
 
     fn request_headers(&self) -> HostResult<HeaderBlock> {
-        Ok(HeaderBlock::from_wire(self.0.request.clone()))
+        Ok(HeaderBlock::from_wire(self.called().request.clone()))
     }
 
-    /// The one header that is set is the pin: the first host that it names is the one that answers.
-    fn set_request_header(&self, _: &str, value: &str) -> HostResult<()> {
-        let first = value.split(',').next().unwrap_or_default();
-        let mut address = self.0.address.borrow_mut();
-        address.clear();
-        address.extend_from_slice(first.as_bytes());
+    /// The first host that a pin names is the one that answers.
+    fn set_request_header(&self, name: &str, value: &str) -> HostResult<()> {
+        let state = self.called();
+        if name == PIN {
+            let first = value.split(',').next().unwrap_or_default();
+            let mut address = state.address.borrow_mut();
+            address.clear();
+            address.extend_from_slice(first.as_bytes());
+        }
         Ok(())
     }
 
     fn remove_request_header(&self, _: &str) -> HostResult<()> {
-        Ok(())
+        Err(UNUSED)
     }
 
     fn request_body(&self, _: usize) -> HostResult<Vec<u8>> {
@@ -137,7 +165,7 @@ impl Host for BenchHost {
     }
 
     fn response_headers(&self) -> HostResult<HeaderBlock> {
-        Ok(HeaderBlock::from_wire(self.0.response.clone()))
+        Ok(HeaderBlock::from_wire(self.called().response.clone()))
     }
 
     fn replace_response_headers(&self, _: &[Pair<'_>]) -> HostResult<()> {
@@ -169,11 +197,12 @@ impl Host for BenchHost {
     }
 
     fn attribute(&self, attribute: Attribute) -> HostResult<Option<Vec<u8>>> {
+        let state = self.called();
         Ok(match attribute {
             Attribute::ClusterName => Some(CLUSTER.as_bytes().to_vec()),
-            Attribute::UpstreamAddress => Some(self.0.address.borrow().clone()),
+            Attribute::UpstreamAddress => Some(state.address.borrow().clone()),
             Attribute::ResponseFlags => Some(0_u64.to_le_bytes().to_vec()),
-            Attribute::RequestTime => Some(self.time().as_nanos().to_le_bytes().to_vec()),
+            Attribute::RequestTime => Some(state.now.get().as_nanos().to_le_bytes().to_vec()),
             Attribute::AttemptCount => Some(1_u64.to_le_bytes().to_vec()),
             Attribute::RouteName | Attribute::ResponseCodeDetails => None,
         })
@@ -192,15 +221,17 @@ impl Host for BenchHost {
     }
 
     fn shared_data(&self, key: &str) -> HostResult<Option<(Vec<u8>, Cas)>> {
-        self.0.reads.set(self.0.reads.get() + 1);
-        let shared = self.0.shared.borrow();
+        let state = self.called();
+        state.reads.set(state.reads.get() + 1);
+        let shared = state.shared.borrow();
         Ok(shared.get(key).map(|(value, version)| (value.clone(), Cas(*version))))
     }
 
     fn set_shared_data(&self, key: &str, value: &[u8], cas: Cas) -> HostResult<()> {
-        let mut shared = self.0.shared.borrow_mut();
-        let version = self.0.writes.get() + 1;
-        self.0.writes.set(version);
+        let state = self.called();
+        let version = state.writes.get() + 1;
+        state.writes.set(version);
+        let mut shared = state.shared.borrow_mut();
         match shared.get_mut(key) {
             Some((_, current)) if *current != cas.0 => return Err(HostError::CasMismatch),
             Some(found) => *found = (value.to_vec(), version),
@@ -233,6 +264,6 @@ impl Host for BenchHost {
 
 impl BenchHost {
     fn cell(&self, id: MetricId) -> HostResult<&Cell<u64>> {
-        self.0.metrics.get(id.0 as usize).ok_or(UNUSED)
+        self.called().metrics.get(id.0 as usize).ok_or(UNUSED)
     }
 }

@@ -1,6 +1,6 @@
 //! What is measured.
 
-use super::host::{BenchHost, CLUSTER};
+use super::host::{BenchHost, CLUSTER, Traffic};
 use sidestep::config::Config;
 use sidestep::detect::{Window, judge};
 use sidestep::health::{Control, ControlAction};
@@ -153,13 +153,7 @@ impl Scene {
 
     /// Whether a step is what its name says.
     fn check(&mut self) {
-        self.prepare();
-        let (reads, writes) = self.host.reads_and_writes();
-        self.step();
-        let (reads, writes) = {
-            let after = self.host.reads_and_writes();
-            (after.0 - reads, after.1 - writes)
-        };
+        let Traffic { calls, reads, writes } = self.observe();
         let right = match self.case {
             Case::Success
             | Case::SteerAllHealthy
@@ -172,7 +166,7 @@ impl Scene {
         };
         assert!(
             right,
-            "{self:?}: shared data was read {reads} times and written {writes} times"
+            "{self:?}: {calls} host calls, {reads} reads and {writes} writes of shared data"
         );
     }
 
@@ -246,6 +240,19 @@ impl Scene {
                 }
             }
             Case::Failure | Case::SteerAllHealthy | Case::SteerOneEjected | Case::Tick | Case::Judge => {}
+        }
+    }
+
+    /// The host calls of a step.
+    pub(crate) fn observe(&mut self) -> Traffic {
+        self.prepare();
+        let before = self.host.traffic();
+        self.step();
+        let after = self.host.traffic();
+        Traffic {
+            calls: after.calls - before.calls,
+            reads: after.reads - before.reads,
+            writes: after.writes - before.writes,
         }
     }
 
