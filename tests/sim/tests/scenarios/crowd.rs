@@ -3,6 +3,7 @@
 use crate::common::{BACKEND, config};
 use serde_json::Value;
 use sidestep::health::{Census, ClusterTable, HostHealth};
+use sidestep::probe::Lease;
 use sidestep_sim::{Latency, LogLine, Seen, Sim};
 use std::time::Duration;
 
@@ -110,6 +111,15 @@ impl Watch {
 /// An attempt of a request, not of a probe.
 fn is_live(seen: &Seen) -> bool {
     seen.headers.get("user-agent") != Some("sidestep-probe")
+}
+
+/// The worker that does what only one does, by its lease.
+pub(crate) fn elected(sim: &Sim) -> usize {
+    let keys = sim.shared_keys().into_iter();
+    let key = keys.filter(|key| key.starts_with("sidestep/2/elected")).next_back();
+    let lease = key.and_then(|key| Lease::decode(&sim.shared(&key)?));
+    // Workers draw their numbers in the order in which they start, from one.
+    lease.expect("a lease that decodes").holder as usize - 1
 }
 
 /// When the host was probed: of its last thousand attempts.

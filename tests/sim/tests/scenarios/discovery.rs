@@ -1,7 +1,7 @@
 //! Hosts that Envoy itself lists.
 
 use crate::common::{BACKEND, counted, eject, merge};
-use crate::crowd::{assert_only, hosts, out, table};
+use crate::crowd::{assert_only, elected, hosts, out, table};
 use serde_json::{Value, json};
 use sidestep_sim::{Chance, Failure, Fitness, Load, Reply, Request, Sim};
 use std::time::Duration;
@@ -61,8 +61,8 @@ fn only_one_worker_reads_and_another_goes_on_when_it_dies() {
     sim.advance_secs(60);
     assert!((11..=13).contains(&reads(&sim)), "{}", reads(&sim));
     let before = reads(&sim);
-    let lease = sidestep::probe::Lease::decode(&sim.shared("sidestep/2/elected").expect("a lease"));
-    sim.kill_vm(lease.expect("a lease that decodes").holder as usize - 1);
+    let worker = elected(&sim);
+    sim.kill_vm(worker);
     sim.advance_secs(10);
     assert!(reads(&sim) > before, "nobody has taken over within two intervals");
     sim.advance_secs(50);
@@ -255,8 +255,7 @@ fn wherever_the_reader_dies_the_hosts_are_known() {
         sim.send(Request::get("/").on(0));
         sim.send(Request::get("/").on(1));
         sim.advance_secs(6);
-        let lease = sidestep::probe::Lease::decode(&sim.shared("sidestep/2/elected").expect("a lease"));
-        let worker = lease.expect("a lease that decodes").holder as usize - 1;
+        let worker = elected(&sim);
         sim.remove_host(BACKEND, &hosts[3]);
         sim.kill_vm_after(worker, k);
         sim.advance_secs(6);

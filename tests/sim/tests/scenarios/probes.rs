@@ -1,9 +1,8 @@
 //! Active probes: one worker asks hosts for a sign of life.
 
 use crate::common::{BACKEND, counted, eject, merge};
-use crate::crowd::{Watch, crowd, ejections, hosts, lines, out, probes};
+use crate::crowd::{Watch, crowd, ejections, elected, hosts, lines, out, probes};
 use serde_json::{Value, json};
-use sidestep::probe::Lease;
 use sidestep_sim::{Failure, Latency, Load, Reply, Request, Sim};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,14 +14,6 @@ fn probing(extra: Value) -> Value {
     let mut config = json!({"probe": {"path": "/health", "interval": "2s", "timeout": "1s"}});
     merge(&mut config, extra);
     config
-}
-
-/// The worker that probes, by the lease.
-fn prober(sim: &Sim) -> usize {
-    let bytes = sim.shared("sidestep/2/elected").expect("a lease");
-    let lease = Lease::decode(&bytes).expect("a lease that decodes");
-    // Workers draw their numbers in the order in which they start, from one.
-    lease.holder as usize - 1
 }
 
 /// The shortest time between two of these moments, in milliseconds.
@@ -109,7 +100,7 @@ fn a_prober_whose_vm_dies_is_followed_by_another_within_two_intervals() {
             let mut sim = crowd(&hosts, workers, probing(json!({})));
             eject(&mut sim, &hosts[0]);
             sim.advance(Duration::from_millis(7_000 + moment * 100));
-            let killed = prober(&sim);
+            let killed = elected(&sim);
             sim.kill_vm(killed);
             let at = sim.now();
             sim.advance_secs(30);
@@ -117,7 +108,7 @@ fn a_prober_whose_vm_dies_is_followed_by_another_within_two_intervals() {
             let next = seen.iter().find(|probe| **probe > at).expect("probes go on");
             let told = format!("{workers} workers, {} ms after {moment}", (next - at) / 1_000_000);
             assert!(next - at <= 4 * SECOND, "{told}");
-            assert_ne!(prober(&sim), killed, "{told}");
+            assert_ne!(elected(&sim), killed, "{told}");
             let after: Vec<u64> = seen.into_iter().filter(|probe| *probe > at).collect();
             assert!(closest(&after) >= 1_900, "{told}: {after:?}");
         }
@@ -137,7 +128,7 @@ fn a_prober_may_die_before_any_of_its_host_calls() {
         eject(&mut sim, &hosts[0]);
         sim.host(&hosts[0]).takes(Latency::of(Duration::from_millis(100)));
         sim.advance(Duration::from_millis(6_000));
-        let worker = prober(&sim);
+        let worker = elected(&sim);
         sim.kill_vm_after(worker, k);
         // Two of its ticks, a probe and its answer.
         sim.advance(Duration::from_millis(2_100));
@@ -368,5 +359,5 @@ fn without_probes_nobody_is_elected() {
     let mut sim = crowd(&hosts, 2, json!({}));
     eject(&mut sim, &hosts[0]);
     sim.advance_secs(10);
-    assert_eq!(sim.shared("sidestep/2/elected"), None);
+    assert!(!sim.shared_keys().iter().any(|key| key.contains("elected")));
 }

@@ -178,6 +178,20 @@ fn a_detector_that_only_reports_counts_and_ejects_nobody() {
 }
 
 #[test]
+fn a_report_is_made_once_however_the_workers_take_turns_at_judging() {
+    for seed in 0..20 {
+        let (hosts, workers) = (hosts(5), 6);
+        let policy = json!({"outlier_detection": {"success_rate_request_volume": 20, "enforcing_success_rate": 0}});
+        let mut sim = crowd(&hosts, workers, rates(policy)).ticking_together();
+        one_interval(&mut sim, &hosts, workers, 5);
+        sim.advance(Duration::from_secs(7));
+        sim.advance_interleaved(Duration::from_secs(5), seed);
+        let reports = counted(&mut sim, "sidestep.ejections_refused.not_enforced");
+        assert_eq!(reports, 1, "seed {seed}");
+    }
+}
+
+#[test]
 fn failures_of_the_local_origin_have_a_rate_of_their_own_where_they_are_split() {
     let hosts = hosts(10);
     let policy = rates(json!({"outlier_detection": {

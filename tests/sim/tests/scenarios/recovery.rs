@@ -191,7 +191,7 @@ fn wherever_a_vm_dies_during_a_trial_the_host_comes_back_to_its_full_share() {
         let id = sim.begin(Request::get("/").on(1));
         sim.advance(millis(350));
         let alive = sim.has_vm(1);
-        let mut load = Load::gets(100, k);
+        let mut load = Load::gets(25, k);
         let mut watch = Watch::of(50);
         for _ in 0..30 {
             sim.under(&mut load, Duration::from_secs(1));
@@ -224,7 +224,7 @@ fn wherever_a_vm_dies_during_a_failing_trial_the_host_goes_and_comes_back_when_i
         sim.begin(Request::get("/").on(1));
         sim.advance(millis(350));
         let alive = sim.has_vm(1);
-        let mut load = Load::gets(100, k);
+        let mut load = Load::gets(20, k);
         let mut watch = Watch::of(50);
         for _ in 0..100 {
             sim.under(&mut load, Duration::from_secs(1));
@@ -335,7 +335,7 @@ fn after_any_jump_of_the_clock_an_ejected_host_comes_back_in_the_time_it_had_to_
         for at in [1, 15, 29, 31] {
             let hosts = hosts(4);
             let mut sim = crowd(&hosts, 3, json!({}));
-            let mut load = Load::gets(50, 1);
+            let mut load = Load::gets(25, 1);
             sim.under(&mut load, Duration::from_secs(2));
             eject(&mut sim, &hosts[0]);
             sim.host(&hosts[0]).answers(200);
