@@ -112,23 +112,27 @@ async fn undisturbed(cell: Cell, scale: f64) -> Measured {
         Ok((observed, figures))
     };
     let mut outcome = measure().await;
+    let mut disturbance = disturbance_of(&outcome);
     for _ in 1..TRIES {
-        match &outcome {
-            Ok((_, figures)) if figures.late > LATE => {
-                eprintln!(
-                    "  disturbed: requests left up to {} late; again",
-                    milliseconds(figures.late)
-                );
-            }
-            // Requests that are very late meet what is to come after them.
-            Err(CellError::NotWell { requests, failed, .. }) => {
-                eprintln!("  disturbed: {failed} of {requests} requests failed before the fault; again");
-            }
-            _ => break,
-        }
-        outcome = better(outcome, measure().await);
+        let Some(what) = disturbance else { break };
+        eprintln!("  disturbed: {what}; again");
+        let again = measure().await;
+        disturbance = disturbance_of(&again);
+        outcome = better(outcome, again);
     }
     outcome
+}
+
+/// What shows that the machine was busy with something else, if anything does.
+fn disturbance_of(measured: &Measured) -> Option<String> {
+    match measured {
+        Ok((_, figures)) if figures.late > LATE => Some(format!("requests left {} late", milliseconds(figures.late))),
+        // Requests that are very late meet what is to come after them.
+        Err(CellError::NotWell { requests, failed, .. }) => {
+            Some(format!("{failed} of {requests} requests failed before the fault"))
+        }
+        _ => None,
+    }
 }
 
 /// The less disturbed of two.
