@@ -237,3 +237,18 @@ fn a_host_that_fails_while_it_ramps_is_out_again_by_the_rules_of_rotation() {
     assert_eq!(workers.ejected_for(1), Some(60 * SECOND));
     assert_eq!(workers.count(Metric::ProbationFailed), 0);
 }
+
+#[test]
+fn a_stragglers_success_does_not_start_the_count_anew() {
+    let settings = r#""outlier_detection": {"consecutive_5xx": 2, "base_ejection_time": "1s"}"#;
+    let mut workers = Workers::start(2, 3, settings);
+    let before = workers.now();
+    workers.fail(0, 1);
+    assert!(workers.fail(1, 1).is_some());
+    workers.live(SECOND);
+    workers.attempt(0, 1, Outcome::Success);
+    workers.live(SECOND);
+    assert_eq!(workers.fail(0, 1), None);
+    workers.attempt_begun(1, 1, Outcome::Success, before);
+    assert!(workers.fail(0, 1).is_some());
+}

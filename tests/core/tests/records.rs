@@ -70,11 +70,11 @@ fn a_table_with_hosts_at_every_stage_and_with_controls_survives_its_record() {
         };
         let _ = table.control(wish, &policy, at(50));
     }
-    let charge_free = table.judge(77, &[], &policy, at(50), &mut Entropy::seeded(1));
+    let charge_free = table.judge(at(77), &[], &policy, at(50), &mut Entropy::seeded(1));
     assert!(charge_free.changed);
     let bytes = table.encode();
     assert_eq!(ClusterTable::decode(&bytes), Ok(table.clone()));
-    assert_eq!(table.judged(), 77);
+    assert_eq!(table.judged(), at(77));
     assert_eq!(table.controls().len(), 2);
     // A cut between two controls is a table with fewer of them; nothing else is a table at all.
     let whole = (0..bytes.len())
@@ -187,7 +187,7 @@ mod properties {
     use super::*;
     use proptest::prelude::*;
     use sidestep::config::OutlierDetection;
-    use sidestep::health::HostStreak;
+    use sidestep::health::{HostStreak, PinSupport};
     use std::time::Duration;
 
     fn time() -> impl Strategy<Value = Timestamp> {
@@ -235,6 +235,12 @@ mod properties {
             })
     }
 
+    fn pins() -> impl Strategy<Value = PinSupport> {
+        // Nothing happens in the first two nanoseconds after the epoch.
+        let ignored = (2..=u64::MAX).prop_map(|at| PinSupport::Ignored(Timestamp::from_nanos(at)));
+        prop_oneof![Just(PinSupport::Unknown), Just(PinSupport::Followed), ignored]
+    }
+
     fn wish() -> impl Strategy<Value = (usize, ControlAction, Timestamp, String)> {
         let action = prop::sample::select(&ControlAction::ALL[..]);
         (0..20_usize, action, time(), ".{0,200}")
@@ -247,7 +253,8 @@ mod properties {
         fn any_table_survives_its_record(
             hosts in prop::collection::vec(host(), 0..20),
             wishes in prop::collection::vec(wish(), 0..6),
-            (judged, now) in (any::<u64>(), time()),
+            (judged, now) in (time(), time()),
+            pins in pins(),
         ) {
             let mut table = ClusterTable::from_hosts(hosts.clone());
             let policy = ClusterPolicy::default();
@@ -256,7 +263,8 @@ mod properties {
                     let _ = table.control(Control { host, action, until, reason }, &policy, now);
                 }
             }
-            let _ = table.judge(judged, &[], &policy, now, &mut Entropy::seeded(judged));
+            let _ = table.judge(judged, &[], &policy, now, &mut Entropy::seeded(1));
+            let _ = table.see_pins(pins);
             prop_assert_eq!(ClusterTable::decode(&table.encode()), Ok(table.clone()));
             // And whatever is in it, time passes: what no worker would write may take a second look.
             let _ = table.settle(&policy, now).and(table.settle(&policy, now));
@@ -310,7 +318,7 @@ mod properties {
                 let mut streak: HostStreak = shard.get(&hosts[host]);
                 let outcome = [Outcome::Success, E503, sidestep_core::workers::RESET][outcome];
                 let _ = streak.record(outcome, &detection, now);
-                shard.put(streak, now, detection.interval);
+                shard.put(streak, now, detection.interval, |_| true);
                 // What is kept is what counts on: nobody's failures in a row are lost by it.
                 prop_assert_eq!(shard.get(&hosts[host]).streaks, streak.streaks);
                 prop_assert_eq!(StreakShard::decode(&shard.encode()), Ok(shard.clone()));

@@ -182,6 +182,8 @@ fn a_configured_host_that_is_not_in_the_cluster_costs_no_writes() {
     let host = host();
     let mut worker = worker(&host, &[A, B, C], r#", "picking": {"discovery_percent": 0}"#);
     eject(&host, &mut worker, A);
+    // That pins are followed is written down once.
+    whole(&host, &mut worker, &[], (B, "200", 0, &[]));
     let before = host.seen().writes;
     for _ in 0..100 {
         // Envoy passes C over, wherever it stands in the pin.

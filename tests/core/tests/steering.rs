@@ -1,11 +1,11 @@
 //! Where requests are sent while some host gets less than its share: fair shares, ramps, overload, panic.
 
-use sidestep::host::Attribute;
+use sidestep::host::{Attribute, CalloutToken};
 use sidestep::metrics::Metric;
 use sidestep::model::{Outcome, Timestamp};
 use sidestep::stream::Flow;
 use sidestep_core::test;
-use sidestep_core::workers::{E503, SECOND, Stage, Workers};
+use sidestep_core::workers::{Flight, SECOND, Stage, Workers};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -229,8 +229,9 @@ fn an_overloaded_host_gets_a_tenth_until_it_said_and_is_never_ejected_for_it() {
         let what = format!("{status} {headers:?}");
         let mut workers = Workers::touchy(2, 5, "");
         workers.host.set_time(at);
+        let _ = workers.whole(0, request, (1, status, flags, headers));
         for _ in 0..5 {
-            let _ = workers.whole(0, request, (1, status, flags, headers));
+            workers.attempt(1, 1, Outcome::Overload);
         }
         assert_eq!(workers.stage(1), Stage::Healthy, "{what}");
         let until = if millis == 0 {
@@ -270,7 +271,14 @@ fn an_envoy_of_ours_that_sheds_says_nothing_about_the_host() {
 fn an_overloaded_host_that_ramps_gets_the_smaller_of_both_shares() {
     let mut workers = ramping(1, 5);
     workers.live(9 * SECOND);
-    let _ = workers.whole(0, GET, (1, "429", 0, &[("retry-after", "60")]));
+    loop {
+        let mut flight = workers.request(0, GET);
+        if flight.pin[0] == 1 {
+            let _ = workers.answer(&mut flight, (1, "429", 0, &[("retry-after", "60")]));
+            break workers.end(flight);
+        }
+        workers.gone(flight, 0x4000);
+    }
     let part = share_of_1(&mut workers, 4000, 5);
     assert!((80..200).contains(&part), "{part}");
 }
@@ -304,50 +312,57 @@ fn a_busy_host_is_spared_and_none_is_left_out_by_it() {
     assert!((950..=1050).contains(&meant[&2]), "{meant:?}");
 }
 
+/// Workers that have seen pins followed, and a request that failed at host 2 and whose retry goes to the host that is
+/// returned.
+fn retried(settings: &str) -> (Workers, Flight, u16) {
+    let mut workers = Workers::touchy(1, 4, settings);
+    workers.fail(0, 1);
+    let mut flight = workers.request(0, GET);
+    let host = flight.pin[0];
+    let _ = workers.answer(&mut flight, (host, "200", 0, &[]));
+    workers.end(flight);
+    let mut flight = workers.request(0, GET);
+    let host = flight.pin[0];
+    assert_eq!(workers.answer(&mut flight, (host, "503", 0, &[])), Flow::Pause);
+    let target = workers.callout()[0];
+    (workers, flight, target)
+}
+
 #[test]
-fn whatever_the_clock_does_at_any_stage_of_life_all_hosts_are_back_soon_after() {
-    const HOURS: Duration = Duration::from_secs(5 * 3600);
-    for back in [false, true] {
-        for jump_at in (0..60_u64).step_by(2) {
-            let settings = r#""outlier_detection": {"consecutive_5xx": 1, "base_ejection_time": "20s"},
-                "picking": {"discovery_percent": 0}"#;
-            let mut workers = Workers::start(2, 3, settings);
-            workers.live(5 * SECOND);
-            // An overload that seems to lie hours ahead lasts for as long as one may at most.
-            for second in 0..jump_at + 310 {
-                if second == jump_at {
-                    if back {
-                        workers.set_back(HOURS);
-                    } else {
-                        workers.pass(HOURS);
-                    }
-                }
-                match second {
-                    2 => workers.attempt(0, 1, E503),
-                    4 => {
-                        let _ = workers.whole(0, GET, (2, "429", 0, &[("retry-after", "30")]));
-                    }
-                    _ => {}
-                }
-                let mut flight = workers.request(second as usize % 2, GET);
-                let host = flight.pin.first().copied().unwrap_or(3);
-                let _ = workers.answer(&mut flight, (host, "200", 0, &[]));
-                workers.end(flight);
-                workers.live(SECOND);
-            }
-            let what = format!("{} after {jump_at} s", if back { "back" } else { "on" });
-            for host in 1..=3 {
-                assert_eq!(workers.stage(host), Stage::Healthy, "host {host}, {what}");
-                assert_eq!(
-                    workers.health(host).overloaded_until,
-                    Timestamp::ZERO,
-                    "host {host}, {what}"
-                );
-            }
-            assert!(workers.request(0, GET).pin.is_empty(), "{what}");
-            // And who fails goes, for no longer than once.
-            workers.attempt(1, 2, E503);
-            assert_eq!(workers.ejected_for(2), Some(20 * SECOND), "{what}");
-        }
-    }
+fn a_retrys_answer_that_asks_for_less_lowers_the_share() {
+    let (mut workers, mut flight, target) = retried("");
+    workers.host.callout(
+        &[
+            (":status", "429"),
+            ("retry-after", "30"),
+            ("x-envoy-upstream-service-time", "1"),
+        ],
+        b"",
+    );
+    flight
+        .stream
+        .on_callout_response(&mut workers.workers[0], CalloutToken(1), 3, 0);
+    assert_eq!(
+        workers.health(target).overloaded_until,
+        workers.now().after(30 * SECOND)
+    );
+}
+
+#[test]
+fn a_retrys_answer_is_matched_like_any_other() {
+    let settings = r#""matchers": [{"header": {"name": "x-app", "exact": "broken"}, "outcome": "failure"}]"#;
+    let settings = &format!(r#"{settings}, "retry": {{"num_retries": 1}}"#);
+    let (mut workers, mut flight, _) = retried(settings);
+    workers.host.callout(
+        &[
+            (":status", "200"),
+            ("x-app", "broken"),
+            ("x-envoy-upstream-service-time", "1"),
+        ],
+        b"",
+    );
+    flight
+        .stream
+        .on_callout_response(&mut workers.workers[0], CalloutToken(1), 3, 0);
+    assert_eq!(workers.count(Metric::AttemptsFailureExternal), 3);
 }

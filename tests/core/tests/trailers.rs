@@ -3,7 +3,7 @@
 use sidestep::detect::Detector;
 use sidestep::health::HostState;
 use sidestep::metrics::Metric;
-use sidestep::model::Timestamp;
+use sidestep::model::{Outcome, Timestamp};
 use sidestep::stream::Flow;
 use sidestep_core::test;
 use sidestep_core::workers::{Flight, SECOND, Stage, Workers};
@@ -270,4 +270,37 @@ fn a_trailer_is_not_taken_for_that_of_the_request_before() {
     workers.end(flight);
     assert_eq!(workers.stage(1), Stage::Healthy);
     assert_eq!(workers.health(1).overloaded_until, Timestamp::ZERO);
+}
+
+#[test]
+fn answers_from_before_an_ejection_that_are_cut_later_are_stragglers() {
+    let settings = r#""outlier_detection": {"consecutive_5xx": 5, "enforcing_success_rate": 0,
+        "enforcing_failure_percentage": 100, "failure_percentage_threshold": 50, "interval": "10s"}"#;
+    let mut workers = Workers::start(2, 5, settings);
+    for host in 1..=5 {
+        workers.attempt(0, host, Outcome::Success);
+        workers.attempt(1, host, Outcome::Success);
+    }
+    workers.tick_all();
+    let mut long = Vec::new();
+    for request in 0..80 {
+        let mut flight = workers.request(request % 2, GET);
+        let _ = workers.answer(&mut flight, (1, "200", 0, &[]));
+        long.push(flight);
+    }
+    for _ in 0..5 {
+        workers.fail(0, 1);
+    }
+    assert_eq!(workers.stage(1), Stage::Ejected);
+    workers.live(30 * SECOND);
+    workers.attempt(0, 1, Outcome::Success);
+    workers.live(10 * SECOND);
+    for flight in long {
+        workers.gone(flight, 0x40);
+    }
+    for request in 0..300 {
+        workers.attempt(request % 2, (request % 5 + 1) as u16, Outcome::Success);
+    }
+    workers.live(13 * SECOND);
+    assert_ne!(workers.stage(1), Stage::Ejected);
 }

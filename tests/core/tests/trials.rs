@@ -186,16 +186,43 @@ fn what_could_not_be_retried_elsewhere_is_never_a_trial() {
 #[test]
 fn where_no_request_could_be_a_trial_the_host_comes_back_after_an_interval_without() {
     let mut workers = Workers::in_probation(2, 3, "");
-    for _ in 0..9 {
-        workers.live(SECOND);
-        let _ = workers.whole(0, POST, (2, "200", 0, &[]));
+    // Without requests nobody waits.
+    workers.live(50 * SECOND);
+    for _ in 0..10 {
+        let _ = workers.whole(1, POST, (2, "200", 0, &[]));
         assert_eq!(workers.stage(1), Stage::Probation);
+        workers.live(SECOND);
     }
-    workers.live(SECOND);
     let flight = workers.request(1, POST);
     assert_eq!(workers.stage(1), Stage::Ramp);
     assert_eq!(workers.count(Metric::ProbationTrials), 0);
     workers.end(flight);
     workers.live(10 * SECOND);
     assert_eq!(workers.stage(1), Stage::Healthy);
+}
+
+#[test]
+fn a_trial_that_times_out_leaves_time_for_the_retry() {
+    for (settings, headers) in [
+        ("", &[("x-envoy-upstream-rq-timeout-ms", "800")][..]),
+        (r#""retry": {"timeout": "800ms"}"#, &[]),
+    ] {
+        let mut workers = Workers::in_probation(1, 3, settings);
+        let mut trial = workers.request(0, headers);
+        let Some(limit) = trial.limit.filter(|_| trial.pin[0] == 1) else {
+            continue;
+        };
+        workers.pass(Duration::from_millis(limit));
+        let details: &[u8] = if limit < 800 {
+            b"upstream_per_try_timeout"
+        } else {
+            b"upstream_response_timeout"
+        };
+        workers.host.attribute_is(Attribute::ResponseCodeDetails, details);
+        assert_eq!(
+            workers.answer(&mut trial, (1, "504", 0x4, &[])),
+            Flow::Pause,
+            "{settings} {headers:?}"
+        );
+    }
 }

@@ -9,7 +9,7 @@
 
 mod model;
 
-use model::{Host, How, INTERVAL, LEASE, Model, Place, Policy, TICK, TRIAL};
+use model::{Host, How, INTERVAL, Model, Place, Policy, SLACK, TICK, TRIAL};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use sidestep::health::{Control, ControlAction, HostState};
@@ -89,6 +89,8 @@ struct Both {
     model: Model,
     now: u64,
     underway: Vec<Underway>,
+    /// Since when requests to a worker could not try a host.
+    waiting: BTreeMap<(usize, u16), (u64, u64)>,
     /// How often something came to pass, over all cases.
     reached: BTreeMap<&'static str, u64>,
 }
@@ -108,7 +110,9 @@ impl Both {
         };
         let mut real = Workers::start(workers, hosts, &policy.settings());
         // All of them know of the cluster: else nobody but the one that does would bring its record up to date.
-        real.attempt(0, 1, Outcome::Success);
+        for number in 1..=hosts {
+            real.attempt(0, number, Outcome::Success);
+        }
         real.tick_all();
         real.tick_all();
         Self {
@@ -119,6 +123,7 @@ impl Both {
             },
             now: 1_000_000,
             underway: Vec::new(),
+            waiting: BTreeMap::new(),
             reached: BTreeMap::new(),
         }
     }
@@ -149,21 +154,14 @@ impl Both {
         if let Some((host, since)) = self.model.trial_due(now) {
             if retriable && self.model.available() > 0 && !self.model.is_in_panic() {
                 prop_assert_eq!(flight.pin.first(), Some(&host), "this request is a trial");
-                prop_assert_eq!(flight.limit, Some(TRIAL));
-                self.host(host).trial = now + LEASE;
+                // The host gets more time with each ejection.
+                let limit = TRIAL * u64::from(self.real.health(host).ejections.max(1));
+                prop_assert_eq!(flight.limit, Some(limit));
+                self.host(host).trial = now + limit + SLACK;
                 trial = Some(host);
                 self.reach("trial");
-            } else if now - since >= INTERVAL {
-                let waived = self.real.stage(host) != Stage::Probation;
-                prop_assert!(
-                    waived || now - since <= INTERVAL + TICK,
-                    "nobody could try host {}",
-                    host
-                );
-                if waived {
-                    self.host(host).come_in(now);
-                    self.reach("waived");
-                }
+            } else {
+                self.wait(worker, host, since, now)?;
             }
         }
         let panic = self.model.is_in_panic();
@@ -181,6 +179,28 @@ impl Both {
         Ok(())
     }
 
+    /// A request can't be the trial of a host that waits for one. After an interval of such requests to one worker the
+    /// host comes back without.
+    fn wait(&mut self, worker: usize, host: u16, since: u64, now: u64) -> Checked {
+        let waiting = self.waiting.entry((worker, host)).or_insert((now, now));
+        // Where probation begins, to within a tick, is open: the earliest and the latest time.
+        if waiting.0 < since {
+            waiting.0 = now;
+        }
+        if waiting.1 < since + TICK {
+            waiting.1 = now;
+        }
+        let (earliest, latest) = *waiting;
+        let waived = self.real.stage(host) != Stage::Probation;
+        prop_assert!(!waived || now - earliest >= INTERVAL, "host {} is back too soon", host);
+        prop_assert!(waived || now - latest < INTERVAL, "nobody could try host {}", host);
+        if waived {
+            self.host(host).come_in(now);
+            self.reach("waived");
+        }
+        Ok(())
+    }
+
     fn end(&mut self, which: usize, host: u16, mut how: How) -> Checked {
         let Underway {
             mut flight,
@@ -188,13 +208,7 @@ impl Both {
             trial,
         } = self.underway.swap_remove(which % self.underway.len());
         let host = flight.pin.first().copied().unwrap_or(host);
-        let open = trial != Some(host) && self.model.is_open(host, began);
-        let straggler = self
-            .model
-            .hosts
-            .get(&host)
-            .is_none_or(|host| host.ejected_at >= Some(began));
-        if open || (straggler && how == How::Ok) {
+        if trial != Some(host) && self.model.is_open(host, began) {
             how = How::HungUp;
         }
         let answer: (&str, &[(&str, &str)]) = match how {
@@ -257,7 +271,7 @@ impl Both {
             while let Some(late) = self
                 .underway
                 .iter()
-                .position(|request| request.trial.is_some() && self.now - request.began >= TRIAL)
+                .position(|request| request.trial.is_some() && Some(self.now - request.began) >= request.flight.limit)
             {
                 self.end(late, 0, How::Error)?;
             }
@@ -317,7 +331,11 @@ impl Both {
             let trial = matches!(found.map(|host| host.state), Some(HostState::Probation(probation))
                 if probation.trial_until > self.real.now());
             prop_assert_eq!(trial, host.trial > self.now, "host {} at {}", number, self.now);
-            let out = self.underway.iter().filter(|request| request.trial == Some(*number));
+            // One that a person cut short by another ejection may still be out.
+            let out = self
+                .underway
+                .iter()
+                .filter(|request| request.trial == Some(*number) && request.began >= host.open.0);
             prop_assert!(out.count() <= 1, "one trial at a time");
         }
         let (hosts, available) = (self.model.hosts.len(), self.model.available());
@@ -360,6 +378,7 @@ impl Both {
                     self.real.replace(worker);
                     self.real.tick(worker);
                     self.underway.retain(|request| request.flight.worker != worker);
+                    self.waiting.retain(|(waits, _), _| *waits != worker);
                 }
                 Step::Control {
                     worker,

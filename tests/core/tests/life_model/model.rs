@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 /// In milliseconds: what the settings below say, and the time that a trial's lease lasts beyond `probation_timeout`.
 pub(super) const RAMP: u64 = 3000;
-pub(super) const INTERVAL: u64 = 5000;
+pub(super) const INTERVAL: u64 = 2000;
 pub(super) const TRIAL: u64 = 1000;
-pub(super) const LEASE: u64 = TRIAL + 5000;
+pub(super) const SLACK: u64 = 5000;
 pub(super) const OVERLOAD: u64 = 4000;
 pub(super) const TICK: u64 = 1000;
 
@@ -27,7 +27,7 @@ impl Policy {
         format!(
             r#""outlier_detection": {{
                 "consecutive_5xx": {failures}, "consecutive_gateway_failure": 0, "max_ejection_percent": {percent},
-                "base_ejection_time": "2s", "max_ejection_time": "6s", "interval": "5s",
+                "base_ejection_time": "2s", "max_ejection_time": "6s", "interval": "2s",
                 "success_rate_minimum_hosts": 100, "failure_percentage_minimum_hosts": 100,
                 "slow": {{"minimum_hosts": 100}}
             }},
