@@ -115,3 +115,99 @@ fn a_clock_set_back_does_not_keep_the_multiplier_from_falling() {
     workers.fail(0, 1);
     assert_eq!(workers.fail(0, 1), Some(30 * SECOND));
 }
+
+#[cfg(not(target_arch = "wasm32"))]
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+    use sidestep_core::workers::{E500, RESET};
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A request is answered by the host that its pin names first, or by this one.
+        Request {
+            worker: usize,
+            host: u16,
+            status: &'static str,
+        },
+        /// An attempt ends that began this many seconds ago, by whatever the clock says.
+        Attempt {
+            worker: usize,
+            host: u16,
+            outcome: Outcome,
+            took: u64,
+        },
+        /// This many milliseconds pass, and all tick.
+        Pass(u64),
+        /// The clock is set by this many minutes.
+        Set(i64),
+        /// A worker's VM dies.
+        Die(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let status = prop::sample::select(vec!["200", "200", "503", "503", "500", "429"]);
+        let outcome = prop::sample::select(vec![Outcome::Success, E500, E503, RESET, Outcome::Overload]);
+        let step = prop_oneof![
+            6 => (0..3_usize, 1..=4_u16, status)
+                .prop_map(|(worker, host, status)| Step::Request { worker, host, status }),
+            4 => (0..3_usize, 1..=4_u16, outcome, 0..40_u64)
+                .prop_map(|(worker, host, outcome, took)| Step::Attempt { worker, host, outcome, took }),
+            3 => (1..30_000_u64).prop_map(Step::Pass),
+            1 => (-600..600_i64).prop_map(Step::Set),
+            1 => (0..3_usize).prop_map(Step::Die),
+        ];
+        prop::collection::vec(step, 1..80)
+    }
+
+    fn request(workers: &mut Workers, worker: usize, host: u16, status: &str) {
+        let mut flight = workers.request(worker, GET);
+        let host = flight.pin.first().copied().unwrap_or(host);
+        let asks = [("retry-after", "20")];
+        if workers.answer(&mut flight, (host, status, 0, &asks)) == Flow::Pause {
+            workers.answer_retry(&mut flight, "200");
+        }
+        workers.end(flight);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+        #[test]
+        fn after_any_story_with_any_jumps_all_hosts_come_back(steps in steps(), percent in 10..=100_u8) {
+            let settings = format!(
+                r#""outlier_detection": {{"consecutive_5xx": 2, "max_ejection_percent": {percent},
+                    "base_ejection_time": "10s", "max_ejection_time": "40s"}},
+                   "picking": {{"discovery_percent": 0}}"#
+            );
+            let mut workers = Workers::start(3, 4, &settings);
+            for step in steps {
+                match step {
+                    Step::Request { worker, host, status } => request(&mut workers, worker, host, status),
+                    Step::Attempt { worker, host, outcome, took } => {
+                        let began = Timestamp::from_nanos(workers.now().as_nanos() - took * 1_000_000_000);
+                        let _ = workers.steer(worker, false);
+                        workers.attempt_begun(worker, host, outcome, began);
+                    }
+                    Step::Pass(millis) => workers.live(Duration::from_millis(millis)),
+                    Step::Set(minutes) if minutes < 0 => workers.set_back(Duration::from_secs(minutes.unsigned_abs() * 60)),
+                    Step::Set(minutes) => workers.pass(Duration::from_secs(minutes.unsigned_abs() * 60)),
+                    Step::Die(worker) => workers.replace(worker),
+                }
+            }
+            // An overload lasts for at most 300 s, whatever the clock did.
+            for second in 0..330_u16 {
+                request(&mut workers, usize::from(second % 3), second % 4 + 1, "200");
+                workers.live(SECOND);
+            }
+            for host in 1..=4 {
+                prop_assert_eq!(workers.stage(host), Stage::Healthy, "host {}: {:?}", host, workers.health(host));
+                prop_assert_eq!(workers.health(host).overloaded_until, Timestamp::ZERO);
+            }
+            prop_assert!(workers.request(0, GET).pin.is_empty());
+            // And who fails goes, for no longer than once.
+            workers.fail(0, 2);
+            prop_assert_eq!(workers.fail(1, 2), Some(10 * SECOND));
+        }
+    }
+}
