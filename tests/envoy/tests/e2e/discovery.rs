@@ -6,16 +6,20 @@ use sidestep_support::{
     Behaviour, Cluster, Endpoints, Envoy, EnvoyConfig, Reply, Request, Traffic, Upstream, wait_for,
 };
 
-/// A plugin that knows no hosts but those that the admin interface lists, and tries nothing at random.
-fn plugin(more: Value) -> Value {
-    let mut plugin = json!({
+/// A plugin that knows a cluster by its name, and no hosts but those that the admin interface lists. It tries nothing at
+/// random.
+fn plugin() -> Value {
+    let mut plugin = nameless();
+    plugin["clusters"] = json!({"backend": {}});
+    plugin
+}
+
+/// A plugin that does not even know the cluster.
+fn nameless() -> Value {
+    json!({
         "outlier_detection": {"base_ejection_time": "300s"},
         "picking": {"discovery_percent": 0, "admin": {"cluster": "admin", "interval": "1s"}},
-    });
-    for (section, value) in more.as_object().into_iter().flatten() {
-        plugin[section] = value.clone();
-    }
-    plugin
+    })
 }
 
 async fn start(cluster: Cluster, plugin: &Value) -> Envoy {
@@ -49,11 +53,24 @@ async fn eject(envoy: &Envoy, server: &Upstream) {
 }
 
 #[tokio::test]
+async fn hosts_of_a_cluster_that_the_configuration_does_not_name_are_known_too() {
+    let servers = Crowd::http1(3).await;
+    let d = Upstream::http1("d").await;
+    let endpoints = Endpoints::new("backend", &servers).unwrap();
+    let envoy = start(Cluster::following(&endpoints), &nameless()).await;
+    know_hosts(&envoy).await;
+    eject(&envoy, &servers[0]).await;
+    let _traffic = traffic(&envoy);
+    endpoints.set(servers.iter().chain([&d])).unwrap();
+    d.until_count(20).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_host_that_comes_gets_traffic_at_once_and_one_that_goes_gets_none() {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(Upstream::http1);
     let (a, b, c, d) = (a.await, b.await, c.await, d.await);
     let endpoints = Endpoints::new("backend", [&a, &b, &c]).unwrap();
-    let envoy = start(Cluster::following(&endpoints), &plugin(json!({}))).await;
+    let envoy = start(Cluster::following(&endpoints), &plugin()).await;
     know_hosts(&envoy).await;
     // While one is out, all requests are pinned to hosts that are known.
     eject(&envoy, &a).await;
@@ -80,7 +97,7 @@ async fn a_host_that_comes_gets_traffic_at_once_and_one_that_goes_gets_none() {
 async fn an_ejected_host_that_goes_is_ejected_no_more() {
     let servers = Crowd::http1(3).await;
     let endpoints = Endpoints::new("backend", &servers).unwrap();
-    let envoy = start(Cluster::following(&endpoints), &plugin(json!({}))).await;
+    let envoy = start(Cluster::following(&endpoints), &plugin()).await;
     know_hosts(&envoy).await;
     eject(&envoy, &servers[0]).await;
     envoy
@@ -112,6 +129,9 @@ async fn an_ejected_host_that_goes_is_ejected_no_more() {
 async fn a_host_that_envoy_itself_holds_unhealthy_is_not_picked() {
     // The override_host policy does not look at Envoy's health checks; who pins has to.
     let servers = Crowd::http1(4).await;
+    for server in &servers {
+        server.set_path("/healthz", Reply::status(200));
+    }
     let cluster = Cluster::new("backend").hosts(&servers).with(
         "health_checks",
         json!([{
@@ -123,7 +143,7 @@ async fn a_host_that_envoy_itself_holds_unhealthy_is_not_picked() {
             "http_health_check": {"path": "/healthz"},
         }]),
     );
-    let envoy = start(cluster, &plugin(json!({}))).await;
+    let envoy = start(cluster, &plugin()).await;
     servers[1].set_path("/healthz", Reply::status(503));
     envoy
         .until_stat("cluster.backend.membership_healthy", |n| n == 3)
@@ -156,11 +176,11 @@ async fn a_host_that_envoy_itself_holds_unhealthy_is_not_picked() {
 #[tokio::test]
 async fn one_worker_reads_and_not_each() {
     let servers = Crowd::http1(2).await;
-    let envoy = start(Cluster::new("backend").hosts(&servers), &plugin(json!({}))).await;
+    let envoy = start(Cluster::new("backend").hosts(&servers), &plugin()).await;
     let start = std::time::Instant::now();
     let first = envoy.metric("sidestep.admin.reads").await.unwrap();
     let last = envoy
-        .until_metric("sidestep.admin.reads", |n| n >= first + 4)
+        .until_metric("sidestep.admin.reads", |n| n >= first + 8)
         .await
         .unwrap();
     // By two workers they would be twice as many; two more for metrics that come late.
@@ -181,7 +201,7 @@ async fn odd_answers_of_the_admin_interface_are_counted_and_nothing_else() {
         Cluster::new("backend").hosts(&servers),
         Cluster::new("admin").host(&admin).without_override_policy(),
     ];
-    let plugin = plugin(json!({}));
+    let plugin = plugin();
     let odd: [Behaviour; 8] = [
         Reply::status(200).body("no JSON").into(),
         Reply::status(200).body("{\"cluster_statuses\": 7}").into(),

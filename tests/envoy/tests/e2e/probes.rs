@@ -73,18 +73,20 @@ async fn probes_that_pass_end_an_ejection_early_and_stop_when_the_host_is_back()
 async fn a_failing_probe_holds_a_host_back_after_its_time() {
     // The application would answer: users' requests alone would bring the host back.
     for failure in [Behaviour::from(Reply::status(503)), Behaviour::Hang, Behaviour::Close] {
-        let crowd = Crowd::start(3, probing("1s", json!({}))).await;
+        // The first probe fails before the ejection is over, and each holds the host until the next should have been
+        // answered: with times that a busy machine keeps.
+        let crowd = Crowd::start(3, probing("3s", json!({"interval": "1s", "timeout": "1s"}))).await;
         eject_a(&crowd).await;
         crowd.a().set(Reply::status(200));
         crowd.a().set_path("/health", failure.clone());
         crowd.a().reset();
         let traffic = crowd.traffic(100.0);
-        // Five times its ejection, at least.
-        wait_for("probes", || async { (probes(crowd.a()) >= 13).then_some(()) })
+        // More than twice its ejection.
+        wait_for("probes", || async { (probes(crowd.a()) >= 8).then_some(()) })
             .await
             .unwrap();
         assert_eq!(users_requests(crowd.a()), 0, "{failure:?}");
-        crowd.until_metric("sidestep.probes.failed", |n| n >= 5).await;
+        crowd.until_metric("sidestep.probes.failed", |n| n >= 4).await;
         crowd.a().set_path("/health", Reply::status(200));
         until_back(&crowd).await;
         assert_eq!(traffic.stop().await.failed(), 0);

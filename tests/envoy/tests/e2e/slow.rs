@@ -118,3 +118,29 @@ async fn a_slow_host_is_only_reported_if_so_configured() {
     assert_eq!(crowd.ejections(), []);
     assert!(traffic.look(Summary::count) > 0);
 }
+
+#[tokio::test]
+async fn a_slow_host_comes_back_when_it_is_quick_again_and_not_before() {
+    // A good answer that is late is no proof.
+    let plugin = json!({
+        "outlier_detection": {"interval": "1s", "base_ejection_time": "1s"},
+        "picking": {"ramp_time": "1s"},
+    });
+    let crowd = five(plugin).await;
+    crowd.a().set_latency(SLOW * 2, JITTER);
+    let traffic = crowd.traffic(RATE);
+    crowd.until_ejected(crowd.a(), "slow").await;
+    crowd.until_ejected(crowd.a(), "probation").await;
+    crowd.until_metric("sidestep.probation.failed", |n| n >= 2).await;
+    assert_eq!(crowd.envoy.metric("sidestep.probation.passed").await.unwrap(), 0);
+    crowd.a().set_latency(USUAL, JITTER);
+    crowd.until_metric("sidestep.probation.passed", |n| n == 1).await;
+    wait_for("a full share", || async {
+        let now = next_answers(&traffic, 200).await;
+        (now.answers_of("a") >= 30).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(traffic.stop().await.failed(), 0);
+    crowd.only_ejected(crowd.a());
+}

@@ -5,6 +5,7 @@
 
 use super::{Client, ClientError, Connection, Request, Response};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
@@ -30,8 +31,8 @@ struct Shared {
     seen: Mutex<Summary>,
 }
 
-/// What became of requests.
-#[derive(Clone, Debug, Default)]
+/// What became of requests. `Debug` shows it without the single times.
+#[derive(Clone, Default)]
 pub struct Summary {
     /// Answers by their status.
     pub statuses: BTreeMap<u16, u64>,
@@ -40,6 +41,17 @@ pub struct Summary {
     /// Each answer: who gave it (by `x-upstream`; empty if none says) and how long after the request was due it was
     /// there.
     pub times: Vec<(String, Duration)>,
+}
+
+impl fmt::Debug for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Summary")
+            .field("statuses", &self.statuses)
+            .field("errors", &self.errors)
+            .field("p50", &self.percentile(50))
+            .field("p99", &self.percentile(99))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Summary {
