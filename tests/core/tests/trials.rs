@@ -1,10 +1,11 @@
 //! Probation: one request at a time, and only one that could be retried elsewhere.
 
+use sidestep::health::{Control, ControlAction};
 use sidestep::host::Attribute;
 use sidestep::metrics::Metric;
 use sidestep::stream::{Flow, Stream};
 use sidestep_core::test;
-use sidestep_core::workers::{Flight, SECOND, Stage, Workers, addr};
+use sidestep_core::workers::{CLUSTER, Flight, SECOND, Stage, Workers, addr};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -225,4 +226,41 @@ fn a_trial_that_times_out_leaves_time_for_the_retry() {
             "{settings} {headers:?}"
         );
     }
+}
+
+#[test]
+fn a_trial_of_an_earlier_probation_does_not_end_the_one_that_is_out() {
+    let mut workers = Workers::in_probation(2, 3, "");
+    let old = workers.request(0, GET);
+    assert_eq!(old.pin[0], 1);
+    let control = Control {
+        host: addr(1),
+        action: ControlAction::Eject,
+        until: workers.now().after(SECOND),
+        reason: String::new(),
+    };
+    workers.workers[0].control(CLUSTER, &control);
+    workers.live(SECOND);
+    assert_eq!(workers.request(1, GET).pin[0], 1);
+    workers.gone(old, 0x4000);
+    for worker in [0, 1] {
+        assert!(!workers.request(worker, GET).pin.contains(&1));
+    }
+}
+
+#[test]
+fn a_host_does_not_come_back_without_proof_while_another_workers_trial_is_out() {
+    let mut workers = Workers::in_probation(2, 3, "");
+    let _ = workers.whole(0, POST, (2, "200", 0, &[]));
+    workers.live(10 * SECOND);
+    let other = Rc::new(RefCell::new(workers.workers.pop().expect("two")));
+    let theirs = Rc::new(RefCell::new(None));
+    let (worker, steering) = (Rc::clone(&other), Rc::clone(&theirs));
+    workers.host.interrupt_next_write(move || {
+        *steering.borrow_mut() = worker.borrow_mut().steer(|| true);
+    });
+    let _ = workers.request(0, POST);
+    let theirs = theirs.borrow_mut().take().expect("a host is out");
+    assert_eq!(theirs.trial, Some(addr(1)));
+    assert_eq!(workers.stage(1), Stage::Probation);
 }
