@@ -113,9 +113,8 @@ fn a_jump_of_the_clock_leaves_no_host_with_less_for_ever() {
         ask_for_less(&mut sim, &hosts[2], reply);
         sim.advance_secs(5);
         sim.jump_clock(jump);
-        let mut load = Load::gets(100, 1);
-        sim.under(&mut load, Duration::from_secs(305));
-        let served = sim.under(&mut load, Duration::from_secs(10));
+        sim.under(&mut Load::gets(10, 1), Duration::from_secs(305));
+        let served = sim.under(&mut Load::gets(100, 1), Duration::from_secs(10));
         let full = share(&served, &hosts, 2);
         assert!(
             (0.8..1.2).contains(&full),

@@ -3,7 +3,7 @@
 use crate::common::{BACKEND, counted, eject, merge};
 use crate::crowd::{Watch, crowd, ejections, elected, hosts, lines, out, probes};
 use serde_json::{Value, json};
-use sidestep_sim::{Failure, Latency, Load, Reply, Request, Sim};
+use sidestep_sim::{Failure, Latency, Load, Reply, Request};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

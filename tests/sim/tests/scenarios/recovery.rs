@@ -305,7 +305,7 @@ fn many_hosts_at_once_all_come_back() {
         for host in sick {
             sim.host(host).answers(503);
         }
-        let mut load = Load::gets(400, 7);
+        let mut load = Load::gets(200, 7);
         let mut watch = Watch::of(50);
         for _ in 0..10 {
             sim.under(&mut load, Duration::from_secs(1));

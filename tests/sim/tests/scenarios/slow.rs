@@ -41,7 +41,7 @@ fn a_host_ten_times_as_slow_as_its_peers_is_out_within_two_intervals() {
 fn a_host_that_stays_slow_is_out_most_of_the_time() {
     let hosts = hosts(10);
     let mut sim = one_slow(&hosts, 4, json!({"outlier_detection": {"base_ejection_time": "20s"}}));
-    let served = sim.under(&mut Load::gets(200, 1), Duration::from_secs(400));
+    let served = sim.under(&mut Load::gets(60, 1), Duration::from_secs(400));
     let share = served.first_tried(&hosts[3]) as f64 * 10.0 / served.requests as f64;
     assert!(
         share < 0.25,

@@ -46,7 +46,7 @@ impl Storm {
         Storm {
             hosts,
             workers,
-            per_second: 300,
+            per_second: 150,
             steps: 60,
             config: json!({"outlier_detection": {"interval": "3s", "base_ejection_time": "4s", "max_ejection_time": "12s",
                 "success_rate_request_volume": 20}, "picking": {"ramp_time": "4s"}}),
@@ -160,7 +160,7 @@ impl Storm {
 
 #[test]
 fn hosts_that_fail_and_recover_at_random() {
-    for (workers, seed) in [(1, 1), (2, 2), (5, 3), (16, 4)] {
+    for (workers, seed) in [(2, 2), (16, 4)] {
         let sim = Storm::of(20, workers).run(seed);
         assert!(ejections(&sim).len() > 10, "something happened");
     }
@@ -217,13 +217,13 @@ fn all_of_it_with_probes_and_five_hundred_hosts() {
         jumps: true,
         faults: true,
         changing: true,
-        per_second: 1_500,
-        steps: 20,
+        per_second: 400,
+        steps: 15,
         ..Storm::of(500, 16)
     };
     storm.config["probe"] = json!({"path": "/health", "interval": "2s", "all": true});
     let sim = storm.run(50);
-    assert!(ejections(&sim).len() > 50);
+    assert!(ejections(&sim).len() > 30);
     assert!(probes(&sim, &hosts(1)[0]).len() > 10);
 }
 
