@@ -1,7 +1,7 @@
 //! Hosts that answer well and late.
 
 use crate::common::{BACKEND, counted, merge, post};
-use crate::crowd::{Watch, assert_only, crowd, ejections, hosts, out, take_around};
+use crate::crowd::{Watch, assert_only, crowd, ejections, hosts, lines, out, take_around};
 use serde_json::{Value, json};
 use sidestep_sim::{Latency, Load, Reply, Request, Sim};
 use std::time::Duration;
@@ -49,6 +49,21 @@ fn a_host_that_stays_slow_is_out_most_of_the_time() {
         ejections(&sim)
     );
     assert_only(&sim, &hosts[3]);
+}
+
+#[test]
+fn a_host_that_is_still_slow_fails_its_trials() {
+    let hosts = hosts(10);
+    let mut sim = one_slow(&hosts, 4, json!({"outlier_detection": {"base_ejection_time": "10s"}}));
+    sim.host(&hosts[3]).takes(Latency::of(millis(300)));
+    sim.under(&mut Load::gets(60, 1), Duration::from_secs(150));
+    assert!(
+        lines(&sim, "proved itself").is_empty(),
+        "{:?}",
+        lines(&sim, "proved itself")
+    );
+    assert!(counted(&mut sim, "sidestep.probation.failed") >= 3);
+    assert_eq!(out(&sim), [hosts[3].as_str()]);
 }
 
 #[test]
