@@ -84,6 +84,26 @@ fn failures_at_several_workers_at_the_same_moment_eject_once() {
     }
 }
 
+#[test]
+fn a_failure_that_another_workers_overtakes_is_not_lost() {
+    let mut workers = Workers::start(2, 4, r#""outlier_detection": {"consecutive_5xx": 3}"#);
+    workers.fail(0, 1);
+    workers.pass(NANOSECOND);
+    let attempt = sidestep::worker::Attempt {
+        host: addr(1),
+        began: workers.now(),
+        took: None,
+        outcome: E503,
+        seen: true,
+    };
+    let other = Rc::new(RefCell::new(workers.workers.pop().expect("two")));
+    workers
+        .host
+        .interrupt_next_write(move || other.borrow_mut().record(CLUSTER, &attempt));
+    workers.attempt(0, 1, E503);
+    assert_eq!(workers.ejected_for(1), Some(30 * SECOND));
+}
+
 /// This happens at the write after so many others.
 fn interrupt_write(workers: &Workers, others: u32, interruption: impl FnOnce() + 'static) {
     let host = workers.host.clone();
