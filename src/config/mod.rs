@@ -34,8 +34,7 @@ pub use retry::RetryPolicy;
 pub use retry_on::RetryOn;
 pub use slow::Slow;
 
-use crate::model::HostAddr;
-use std::collections::HashMap;
+use crate::model::{HostAddr, Map};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -50,8 +49,8 @@ pub struct Config {
     /// `picking.admin`: where the hosts of all clusters can be read.
     pub admin: Option<Admin>,
     default: Rc<ClusterPolicy>,
-    clusters: HashMap<String, Rc<ClusterPolicy>>,
-    routes: HashMap<String, Rc<RoutePolicy>>,
+    clusters: Map<String, Rc<ClusterPolicy>>,
+    routes: Map<String, Rc<RoutePolicy>>,
 }
 
 /// `routes.NAME`: what is decided for one route.
@@ -136,8 +135,8 @@ impl Default for Config {
             max_held_bytes: 16 * 1024 * 1024,
             admin: None,
             default: Rc::default(),
-            clusters: HashMap::new(),
-            routes: HashMap::new(),
+            clusters: Map::default(),
+            routes: Map::default(),
         }
     }
 }

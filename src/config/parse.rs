@@ -6,7 +6,7 @@ use super::field::Field;
 use super::json::Fields;
 use super::{Admin, ClusterPolicy, Config, Matcher, OutlierDetection, Picking, Probe, RetryPolicy, RoutePolicy};
 use super::{document, values};
-use std::collections::HashMap;
+use crate::model::Map;
 use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, BoxedError>;
@@ -17,11 +17,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
         let global = sections(top)?;
         let clusters = match top.take("clusters") {
             Some(field) => by_name(&field, "cluster", Some(top.fields()), cluster)?,
-            None => HashMap::new(),
+            None => Map::default(),
         };
         let mut routes = match top.take("routes") {
             Some(field) => by_name(&field, "route", None, route)?,
-            None => HashMap::new(),
+            None => Map::default(),
         };
         // So that what is decided by route costs nothing where nothing is.
         routes.retain(|_, policy| **policy != RoutePolicy::default());
@@ -42,8 +42,8 @@ fn by_name<'a, T>(
     kind: &str,
     inherited: Option<&'a Fields>,
     read: impl Fn(&mut Block<'a>) -> Result<T>,
-) -> Result<HashMap<String, Rc<T>>> {
-    let mut all = HashMap::new();
+) -> Result<Map<String, Rc<T>>> {
+    let mut all = Map::default();
     for (name, value) in field.fields()? {
         let path = field.path().field(name);
         if name.is_empty() {

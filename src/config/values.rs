@@ -2,8 +2,7 @@
 
 use super::error::BoxedError;
 use super::field::{Field, integer_of};
-use crate::model::HostAddr;
-use std::collections::HashSet;
+use crate::model::{HostAddr, Map};
 use std::ops::RangeInclusive;
 
 /// What a host may answer.
@@ -94,11 +93,11 @@ pub(super) fn hosts(field: &Field<'_>, max_hosts: usize) -> Result<Vec<HostAddr>
             .path()
             .error(found, format!("at most {max_hosts}, as picking.max_hosts says")));
     }
-    let mut seen = HashSet::new();
+    let mut seen = Map::default();
     let mut hosts = Vec::new();
     for item in items {
         let host = host(&item)?;
-        if !seen.insert(host) {
+        if seen.insert(host, ()).is_some() {
             return Err(item.refuse("each host at most once"));
         }
         hosts.push(host);

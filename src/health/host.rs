@@ -41,6 +41,17 @@ pub struct Probation {
     pub trial_until: Timestamp,
 }
 
+/// What an attempt at a host counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The host is in rotation.
+    InRotation,
+    /// The host is in probation, and the attempt began in it.
+    InProbation,
+    /// The host is out, or the attempt began before it was.
+    Nothing,
+}
+
 /// The share of traffic that a ramp begins with, and that an overloaded host is left with: the default of Envoy's
 /// slow start (`min_weight_percent`).
 const LEAST_SHARE: Share = Share::from_permille(100);
@@ -157,6 +168,18 @@ impl HostHealth {
     /// Whether an attempt that began at `began` says nothing new: it was under way when the host was ejected.
     pub fn is_straggler(&self, began: Timestamp) -> bool {
         self.last_ejected_at != Timestamp::ZERO && began <= self.last_ejected_at
+    }
+
+    /// What an attempt that began at `began` counts for.
+    pub fn standing(&self, began: Timestamp, now: Timestamp) -> Standing {
+        if self.is_straggler(began) {
+            return Standing::Nothing;
+        }
+        match self.probation(now) {
+            Some(probation) if began >= probation.since => Standing::InProbation,
+            None if !self.is_out() => Standing::InRotation,
+            _ => Standing::Nothing,
+        }
     }
 
     /// Ejects the host: the n-th time for n times `base_ejection_time`, capped, plus jitter. `ejections` is n - 1.

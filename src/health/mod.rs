@@ -21,11 +21,11 @@ mod table;
 
 pub use control::{Control, ControlAction, MAX_REASON};
 pub use eject::Charge;
-pub use host::{Ejection, HostHealth, HostState, MAX_OVERLOAD, Probation};
+pub use host::{Ejection, HostHealth, HostState, MAX_OVERLOAD, Probation, Standing};
 pub use limits::EjectionRefusal;
 pub use pins::{BELIEVED_FOR, PinSupport};
 pub use record::{FORMAT, RecordError};
 pub(crate) use record::{Input, put_addr, take_addr};
 pub use recovery::Trial;
 pub use streak::{HostStreak, SHARDS, StreakShard};
-pub use table::{Census, Change, ClusterTable, Event, Standing};
+pub use table::{Census, Change, ClusterTable, Event};

@@ -120,17 +120,6 @@ pub struct Census {
     pub available: usize,
 }
 
-/// What an attempt at a host counts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The host is in rotation.
-    InRotation,
-    /// The host is in probation, and the attempt began in it.
-    InProbation,
-    /// The host is out, or the attempt began before it was.
-    Nothing,
-}
-
 impl ClusterTable {
     /// A table of these hosts; of hosts with the same address the first stays.
     pub fn from_hosts(hosts: Vec<HostHealth>) -> Self {
@@ -242,19 +231,6 @@ impl ClusterTable {
             census.available += usize::from(host.is_available());
         }
         census
-    }
-
-    /// What an attempt that began at `began` counts for; `None` if its host is not known.
-    pub fn standing(&self, addr: HostAddr, began: Timestamp, now: Timestamp) -> Option<Standing> {
-        let host = self.get(addr)?;
-        if host.is_straggler(began) {
-            return Some(Standing::Nothing);
-        }
-        Some(match host.probation(now) {
-            Some(probation) if began >= probation.since => Standing::InProbation,
-            None if !host.is_out() => Standing::InRotation,
-            _ => Standing::Nothing,
-        })
     }
 
     /// Until when some host may get less than its full share of traffic, so that requests need a pin. What has no end

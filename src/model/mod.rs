@@ -4,6 +4,7 @@
 mod duration;
 mod entropy;
 mod host_addr;
+mod map;
 mod outcome;
 mod percent;
 mod share;
@@ -12,6 +13,7 @@ mod timestamp;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use entropy::Entropy;
 pub use host_addr::{HostAddr, HostAddrError};
+pub use map::{Map, Mixer};
 pub use outcome::{FailureOrigin, Outcome};
 pub use percent::Percent;
 pub use share::Share;

@@ -48,7 +48,8 @@ impl Pin {
 
     /// The value of the override header: `ip:port,ip:port`.
     pub fn header_value(&self) -> String {
-        let mut value = String::new();
+        // Room for IPv4; a pin of IPv6 addresses grows it.
+        let mut value = String::with_capacity(PIN_HOSTS * "255.255.255.255:65535,".len());
         for (index, host) in self.hosts().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             // Writing to a string does not fail.

@@ -1,8 +1,8 @@
 //! Which host of a cluster is asked when, and what its answers add up to.
 
 use crate::config::Probe;
-use crate::model::{Entropy, HostAddr, Timestamp};
-use std::collections::{BinaryHeap, HashMap};
+use crate::model::{Entropy, HostAddr, Map, Timestamp};
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 /// The most time that passes from one round to the next, whatever the clock says. A tick comes at least once a second,
@@ -60,7 +60,7 @@ pub struct Round {
 /// seconds. So a clock that is set back or jumps ahead neither silences the probes nor sends them all at once.
 #[derive(Clone, Debug, Default)]
 pub struct Prober {
-    hosts: HashMap<HostAddr, Watched>,
+    hosts: Map<HostAddr, Watched>,
     last_round: Timestamp,
     /// Time passed in all rounds so far.
     elapsed: Duration,

@@ -10,9 +10,8 @@ use crate::discover;
 use crate::health::{Charge, EjectionRefusal, PinSupport};
 use crate::host::{Callout, CalloutToken, Cas, Host, HostError};
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{HostAddr, Timestamp};
+use crate::model::{HostAddr, Map, Timestamp};
 use crate::probe::{self, Finding, Lease, LeaseStep, ProbeAnswer, Prober, Target};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,9 +34,9 @@ pub(super) fn lease_key(configuration: u64) -> String {
 pub(super) struct Elected {
     /// Whether it was elected at its last tick.
     holds: bool,
-    probers: HashMap<Rc<str>, Prober>,
+    probers: Map<Rc<str>, Prober>,
     /// What is out, by the callout's token.
-    sent: HashMap<u32, Sent>,
+    sent: Map<u32, Sent>,
     /// Which cluster is the first one to be probed.
     turn: usize,
     /// How often in a row the admin interface did not answer well.

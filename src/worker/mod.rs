@@ -22,10 +22,9 @@ use crate::config::{ClusterPolicy, Config, RoutePolicy};
 use crate::health::{BELIEVED_FOR, Control, PinSupport};
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{Entropy, HostAddr, Outcome, Timestamp};
+use crate::model::{Entropy, HostAddr, Map, Outcome, Timestamp};
 use crate::pick::Pin;
 use crate::retry::HeldBytes;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 use view::ClusterView;
@@ -43,7 +42,7 @@ pub struct Worker<H> {
     pub report: Report,
     config: Config,
     entropy: Entropy,
-    clusters: HashMap<Rc<str>, ClusterView>,
+    clusters: Map<Rc<str>, ClusterView>,
     revisions: shared::Revisions,
     held: HeldBytes,
     max_body_bytes: usize,
@@ -69,7 +68,7 @@ impl<H: Host> Worker<H> {
             max_body_bytes,
             retries,
             entropy: Entropy::seeded(configuration),
-            clusters: HashMap::new(),
+            clusters: Map::default(),
             revisions: shared::Revisions::default(),
             clock: Timestamp::ZERO,
             number: 0,

@@ -5,7 +5,7 @@ use crate::detect::Evidence;
 use crate::health::{Charge, Event, HostHealth, Standing, Trial};
 use crate::host::Host;
 use crate::metrics::Metric;
-use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
+use crate::model::{HostAddr, Outcome, Timestamp};
 use std::time::Duration;
 
 /// One try of one request at one host, when its outcome is known.
@@ -48,7 +48,7 @@ impl<H: Host> Worker<H> {
             if host.is_straggler(attempt.began) {
                 return;
             }
-            self.count_in_window(cluster, &host, attempt);
+            view.count(&host, attempt);
             if self.is_clean(cluster, &host) {
                 return;
             }
@@ -104,11 +104,11 @@ impl<H: Host> Worker<H> {
         let Some(host) = view.host(attempt.host).filter(believed).copied() else {
             return;
         };
-        match view.table().standing(attempt.host, attempt.began, now) {
-            None | Some(Standing::Nothing) => {}
-            Some(Standing::InProbation) => self.record_trial(cluster, &host, attempt, now),
-            Some(Standing::InRotation) => {
-                self.count_in_window(cluster, &host, attempt);
+        match host.standing(attempt.began, now) {
+            Standing::Nothing => {}
+            Standing::InProbation => self.record_trial(cluster, &host, attempt, now),
+            Standing::InRotation => {
+                view.count(&host, attempt);
                 self.record_in_rotation(cluster, &host, attempt, now);
             }
         }
@@ -157,24 +157,6 @@ impl<H: Host> Worker<H> {
     pub(super) fn ejections(&mut self, cluster: &str, host: &HostHealth, now: Timestamp) -> u32 {
         let interval = self.policy(cluster).outlier_detection.interval;
         self.streak(cluster, host).ejections_at(now, interval)
-    }
-
-    fn count_in_window(&mut self, cluster: &str, host: &HostHealth, attempt: &Attempt) {
-        if host.is_straggler(attempt.began) {
-            return;
-        }
-        let Some(view) = self.clusters.get_mut(cluster) else {
-            return;
-        };
-        let split = view.policy.outlier_detection.split_external_local_origin_errors;
-        if let Some(window) = view.window(attempt.host) {
-            window.count(attempt.outcome, split);
-            // An answer that was not given says nothing about speed.
-            let answered = attempt.outcome != Outcome::Failure(FailureOrigin::LocalOrigin);
-            if let Some(took) = attempt.took.filter(|_| answered) {
-                window.times.add(took);
-            }
-        }
     }
 }
 

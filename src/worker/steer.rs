@@ -53,8 +53,12 @@ impl<H: Host> Worker<H> {
             return None;
         }
         let retry = &view.policy.retry;
-        let retriable = retry.num_retries > 0 && retry.retry_on != RetryOn::default() && retriable();
-        if let Some((host, since)) = view.trial_due(now)
+        let retries = retry.num_retries > 0 && retry.retry_on != RetryOn::default();
+        let discovers = view.policy.picking.discovery_percent.chance(entropy);
+        let trial_due = view.trial_due(now);
+        // Asked only where it matters, for it is a look at all of the request's headers.
+        let retriable = retries && (discovers || trial_due.is_some()) && retriable();
+        if let Some((host, since)) = trial_due
             && let Some((pin, trial_until)) = self.trial(&cluster, host, since, retriable, now)
         {
             return Some(Steering {
@@ -70,7 +74,7 @@ impl<H: Host> Worker<H> {
             self.report_events(&cluster, &[why]);
             return None;
         }
-        if retriable && view.policy.picking.discovery_percent.chance(entropy) {
+        if retriable && discovers {
             self.count(Metric::Discovery);
             return Some(Steering {
                 cluster,

@@ -64,7 +64,6 @@ impl<H: Host> Worker<H> {
         let revision = self.revision(Metric::RevisionStreaks);
         let number = StreakShard::of(addr);
         let view = self.clusters.get_mut(cluster)?.streaks.shard(cluster, number)?;
-        let mut failed = None;
         if view.read_at != Some(revision) || view.version == RecordVersion::Unknown {
             match self.host.shared_data(&view.key) {
                 Ok(found) => {
@@ -76,18 +75,19 @@ impl<H: Host> Worker<H> {
                         view.version = version;
                         // One that does not decode counts as empty, and will be replaced.
                         view.shard = StreakShard::decode(&bytes).unwrap_or_else(|error| {
-                            failed = Some((ErrorCause::Record, error.to_string()));
+                            let why = format_args!("no streaks of cluster {cluster}: {error}");
+                            self.report.error(ErrorCause::Record, why, self.clock);
                             StreakShard::default()
                         });
                     }
                 }
-                Err(error) => failed = Some((ErrorCause::SharedDataRead, error.to_string())),
+                Err(error) => {
+                    let why = format_args!("no streaks of cluster {cluster}: {error}");
+                    self.report.error(ErrorCause::SharedDataRead, why, self.clock);
+                }
             }
         }
-        if let Some((cause, why)) = failed {
-            self.error(cause, format_args!("no streaks of cluster {cluster}: {why}"));
-        }
-        self.clusters.get_mut(cluster)?.streaks.shard(cluster, number)
+        Some(view)
     }
 
     /// Counts an outcome of a host that is in rotation.

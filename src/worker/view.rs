@@ -1,13 +1,13 @@
 //! A worker's view of one cluster: the shared record, decoded, and what only this worker knows.
 
+use super::record::Attempt;
 use super::shared::RecordVersion;
 use super::streaks::StreaksView;
 use crate::config::{ClusterPolicy, Config};
 use crate::detect::Window;
 use crate::health::{BELIEVED_FOR, Census, ClusterTable, HostHealth, HostState};
-use crate::model::{Entropy, HostAddr, Share, Timestamp};
+use crate::model::{Entropy, FailureOrigin, HostAddr, Map, Outcome, Share, Timestamp};
 use crate::pick::{Candidate, Pin, Rotation};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// While a host's share grows, candidates are found anew this often in its ramp.
@@ -32,7 +32,7 @@ pub(super) struct ClusterView {
     pub(super) judged: Timestamp,
     table: ClusterTable,
     /// Where each host stands in the table, so that an attempt finds its host in the same time in any cluster.
-    index: HashMap<HostAddr, usize>,
+    index: Map<HostAddr, usize>,
     /// Beside each host of the table, what only this worker knows of it.
     local: Vec<Local>,
     rotation: Rotation,
@@ -57,6 +57,8 @@ struct Standings {
 #[derive(Debug, Default)]
 struct Local {
     in_flight: u32,
+    /// Where it stands, or stood, among the candidates.
+    candidate: usize,
     /// Envoy has named it as an attempt's host since its `seen` was last written.
     touched: bool,
     /// Until when it is not picked, because Envoy passed it over: it is not in the cluster.
@@ -79,7 +81,7 @@ impl ClusterView {
             interval: Timestamp::ZERO,
             judged: Timestamp::ZERO,
             table: ClusterTable::default(),
-            index: HashMap::new(),
+            index: Map::default(),
             local: Vec::new(),
             rotation,
             standings: Standings::default(),
@@ -183,12 +185,27 @@ impl ClusterView {
             return;
         };
         local.in_flight = local.in_flight.saturating_add_signed(by);
-        let in_flight = local.in_flight;
-        let candidates = &mut self.standings.candidates;
-        if let Ok(position) = candidates.binary_search_by_key(&host, |candidate| candidate.addr)
-            && let Some(candidate) = candidates.get_mut(position)
+        let (in_flight, position) = (local.in_flight, local.candidate);
+        if let Some(candidate) = self.standings.candidates.get_mut(position)
+            && candidate.addr == host
         {
             candidate.in_flight = in_flight;
+        }
+    }
+
+    /// Counts what an attempt says about a host in the running interval.
+    pub(super) fn count(&mut self, host: &HostHealth, attempt: &Attempt) {
+        if host.is_straggler(attempt.began) {
+            return;
+        }
+        let split = self.policy.outlier_detection.split_external_local_origin_errors;
+        if let Some(window) = self.window(host.addr) {
+            window.count(attempt.outcome, split);
+            // An answer that was not given says nothing about speed.
+            let answered = attempt.outcome != Outcome::Failure(FailureOrigin::LocalOrigin);
+            if let Some(took) = attempt.took.filter(|_| answered) {
+                window.times.add(took);
+            }
         }
     }
 
@@ -278,12 +295,13 @@ impl ClusterView {
         *census = self.table.census();
         *restless = self.table.wants_pin(&self.policy, now);
         let mut until = Timestamp::from_nanos(u64::MAX);
-        for (host, local) in self.table.hosts().iter().zip(&self.local) {
+        for (host, local) in self.table.hosts().iter().zip(&mut self.local) {
             let share = host.share(&self.policy, now);
             // Envoy itself leaves out a host that is unfit.
             *restless |= share < Share::FULL && !host.gone && !host.unfit;
             let absent = local.absent_until > now && local.absent_until <= now.after(BELIEVED_FOR);
             if share > Share::NONE && !absent {
+                local.candidate = candidates.len();
                 candidates.push(Candidate {
                     addr: host.addr,
                     in_flight: local.in_flight,
