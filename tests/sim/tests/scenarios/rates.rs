@@ -240,6 +240,20 @@ fn clock_jumps_eject_nobody_and_hide_no_failing_host_for_long() {
 }
 
 #[test]
+fn a_verdict_from_before_the_clock_was_set_back_hides_no_failing_host() {
+    let hosts = hosts(10);
+    let mut sim = crowd(&hosts, 4, rates(json!({})));
+    let mut load = Load::gets(200, 3);
+    sim.host(&hosts[1]).answers_some(0.5, 500, 3);
+    sim.under(&mut load, Duration::from_secs(14));
+    assert_eq!(out(&sim), [hosts[1].as_str()]);
+    sim.jump_clock(-3_600);
+    sim.host(&hosts[6]).answers_some(0.5, 500, 4);
+    sim.under(&mut load, Duration::from_secs(25));
+    assert_eq!(out(&sim), [hosts[1].as_str(), hosts[6].as_str()]);
+}
+
+#[test]
 fn what_was_under_way_when_its_host_went_counts_in_no_later_interval() {
     let hosts = hosts(6);
     let policy = json!({"outlier_detection": {"base_ejection_time": "5s", "success_rate_request_volume": 20},
