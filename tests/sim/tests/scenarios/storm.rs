@@ -258,3 +258,77 @@ fn workers_that_take_turns_at_every_host_call_keep_the_limits_exactly() {
         assert_eq!(sim.metric("sidestep.errors.shared_data_contention"), 0);
     }
 }
+
+#[test]
+fn workers_that_take_turns_and_die_in_the_middle_leave_nothing_stuck() {
+    for seed in 0..16 {
+        let hosts = hosts(5);
+        let workers = 2 + seed as usize % 4;
+        let config = json!({"outlier_detection": {"max_ejection_percent": 40, "base_ejection_time": "2s",
+            "max_ejection_time": "4s"}, "picking": {"ramp_time": "1s"}, "probe": {"interval": "1s", "timeout": "200ms"}});
+        let mut sim = crowd(&hosts, workers, config).ticking_together();
+        let mut watch = Watch::of(40);
+        let mut chance = Chance::new(seed);
+        for _ in 0..40 {
+            for host in &hosts {
+                sim.host(host).answers(if chance.happens(0.3) { 503 } else { 200 });
+            }
+            for _ in 0..20 {
+                let delay = Duration::from_micros(chance.within(0..250_000));
+                sim.later(delay, Request::get("/").on(chance.below(workers)));
+            }
+            let worker = chance.below(workers);
+            if sim.has_vm(worker) {
+                sim.kill_vm_after(worker, chance.within(0..200));
+            }
+            sim.advance_interleaved(Duration::from_millis(250), chance.number());
+            watch.check(&sim);
+        }
+        sim.all_hosts(BACKEND, Reply::status(200));
+        let mut load = Load::gets(50, seed);
+        sim.under(&mut load, Duration::from_secs(25));
+        assert!(out(&sim).is_empty(), "seed {seed}: {:?}", out(&sim));
+        let served = sim.under(&mut load, Duration::from_secs(5));
+        assert_eq!(served.errors, 0, "seed {seed}");
+        assert_eq!(served.first_tried.len(), 5, "seed {seed}");
+    }
+}
+
+#[test]
+fn host_calls_that_fail_every_third_time_keep_no_host_out_for_ever() {
+    for call in [
+        Call::GetTime,
+        Call::GetProperty,
+        Call::GetSharedData,
+        Call::SetSharedData,
+        Call::GetMetric,
+        Call::IncrementMetric,
+        Call::HttpCall,
+        Call::GetMap,
+        Call::ReplaceHeader,
+    ] {
+        for status in call.legal_faults() {
+            let hosts = hosts(5);
+            let config = json!({"outlier_detection": {"base_ejection_time": "3s"}, "picking": {"ramp_time": "2s"},
+                "probe": {"interval": "2s", "timeout": "500ms"}});
+            let mut sim = crowd(&hosts, 3, config);
+            sim.start().expect("started");
+            sim.fault(|faults| faults.sometimes(call, 0.33, *status, 7));
+            sim.host(&hosts[1]).answers(503);
+            let mut load = Load::gets(40, 1);
+            let mut watch = Watch::of(50);
+            for _ in 0..20 {
+                sim.under(&mut load, Duration::from_secs(1));
+                watch.check(&sim);
+            }
+            assert!(watch.most_out > 0, "{call:?} {status:?}");
+            sim.host(&hosts[1]).answers(200);
+            sim.under(&mut load, Duration::from_secs(60));
+            assert!(
+                out(&sim).is_empty(),
+                "{call:?} {status:?}: {:?}",
+                health(&sim, &hosts[1])
+            );
+        }
+    }
+}
