@@ -203,7 +203,8 @@ fn sidestep(hosts: &Hosts, scale: f64) -> Value {
             "num_retries": 1,
             "timeout": "2s",
         },
-        "picking": {"ramp_time": seconds(RAMP_TIME, scale)},
+        // All hosts are listed: there is none to discover.
+        "picking": {"ramp_time": seconds(RAMP_TIME, scale), "discovery_percent": 0},
         "clusters": {CLUSTER: {"hosts": addresses}},
     })
 }

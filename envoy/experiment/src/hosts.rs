@@ -106,7 +106,7 @@ impl Record {
         match self.plan.ailment(self.number, now) {
             Ailment::None => well().after(usual).into(),
             Ailment::Answers503 => broken().after(usual).into(),
-            Ailment::Stumbles if hits(!dice, 1) => broken().after(usual).into(),
+            Ailment::Stumbles if hits(!dice, 2) => broken().after(usual).into(),
             Ailment::Fails { percent } if hits(!dice, percent) => broken().after(usual).into(),
             Ailment::Stumbles | Ailment::Fails { .. } => well().after(usual).into(),
             Ailment::Slow { factor } => well().after(usual * factor).into(),

@@ -9,7 +9,7 @@ pub(crate) enum Ailment {
     None,
     /// It answers 503 to every request.
     Answers503,
-    /// It answers 503 now and then, as every host does: to one of a hundred requests.
+    /// It answers 503 now and then, as every host does: to two of a hundred requests.
     Stumbles,
     /// It answers 503 to so many of a hundred requests.
     Fails {

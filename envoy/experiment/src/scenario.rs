@@ -14,7 +14,7 @@ const FOR_EVER: f64 = 1000.0;
 pub(crate) enum Scenario {
     /// Nothing.
     AllWell,
-    /// Each of ten answers 503 to one of a hundred requests.
+    /// Each of ten answers 503 to two of a hundred requests.
     AllAlike,
     /// One of ten answers 503.
     OneBad,
@@ -82,7 +82,7 @@ impl Scenario {
     pub(crate) fn says(self) -> &'static str {
         match self {
             Self::AllWell => "ten hosts, all well",
-            Self::AllAlike => "each of 10 fails 1 %, by chance",
+            Self::AllAlike => "each of 10 fails 2 %, by chance",
             Self::OneBad => "1 of 10 answers 503",
             Self::OneBad20 => "1 of 10 fails 20 %",
             Self::OneSlow => "1 of 10 is 10 times slower",

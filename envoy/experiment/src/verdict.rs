@@ -12,8 +12,8 @@ struct Question {
     figure: fn(&Figures) -> Option<f64>,
     /// What two runs of the same may differ by, at this value of the better one.
     margin: fn(f64, &Figures) -> f64,
-    /// Which of Envoy's configurations it is compared with.
-    with: fn(Configuration, &Figures) -> bool,
+    /// Which of Envoy's configurations it is compared with: the configuration, its figures, ours.
+    with: fn(Configuration, &Figures, &Figures) -> bool,
     text: fn(&Figures) -> String,
 }
 
@@ -36,21 +36,21 @@ const QUESTIONS: [Question; 10] = [
         name: "p50",
         figure: |figures| Some(figures.p50),
         margin: |best, _| 1.0 + best * 0.05,
-        with: any,
+        with: fails_no_more,
         text: |figures| milliseconds(figures.p50),
     },
     Question {
         name: "p99",
         figure: |figures| Some(figures.p99),
         margin: |best, _| 5.0 + best * 0.1,
-        with: any,
+        with: fails_no_more,
         text: |figures| milliseconds(figures.p99),
     },
     Question {
         name: "p99 at last",
         figure: |figures| Some(figures.p99_late),
         margin: |best, _| 5.0 + best * 0.1,
-        with: any,
+        with: fails_no_more,
         text: |figures| milliseconds(figures.p99_late),
     },
     Question {
@@ -58,12 +58,13 @@ const QUESTIONS: [Question; 10] = [
         figure: |figures| Some(figures.attempts),
         margin: |_, _| 0.01,
         // Who does not retry has no retries to count.
-        with: |configuration, _| configuration == Configuration::EnvoyTuned,
+        with: |configuration, _, _| configuration == Configuration::EnvoyTuned,
         text: |figures| format!("{:.3}", figures.attempts),
     },
     Question {
         name: "met the fault",
-        figure: |figures| Some(figures.met_fault),
+        // Where there is no other host, nobody can do without the faulty ones.
+        figure: |figures| (figures.out != Moment::NoQuestion).then_some(figures.met_fault),
         margin: |best, figures| chance(best, figures.requests),
         with: any,
         text: |figures| percent(figures.met_fault),
@@ -80,7 +81,7 @@ const QUESTIONS: [Question; 10] = [
         figure: |figures| figures.back.seconds(),
         margin: |_, _| 0.5,
         // Who never took a host out need not take it back.
-        with: |configuration, figures| configuration != Configuration::NoDetection && figures.out != Moment::Never,
+        with: |configuration, figures, _| configuration != Configuration::NoDetection && figures.out != Moment::Never,
         text: |figures| moment(figures.back),
     },
     Question {
@@ -97,8 +98,13 @@ fn chance(share: f64, requests: f64) -> f64 {
     500.0 / requests.max(1.0) + share / 30.0
 }
 
-fn any(_: Configuration, _: &Figures) -> bool {
+fn any(_: Configuration, _: &Figures, _: &Figures) -> bool {
     true
+}
+
+/// An error that comes fast is no good time.
+fn fails_no_more(_: Configuration, figures: &Figures, ours: &Figures) -> bool {
+    figures.failed <= ours.failed + chance(ours.failed, ours.requests)
 }
 
 /// A line for each figure of each scenario in which one of Envoy's own configurations was better.
@@ -114,7 +120,7 @@ pub(crate) fn worse(rows: &[(Cell, Figures)]) -> Vec<String> {
             let best = of_scenario
                 .iter()
                 .filter(|(cell, _)| cell.configuration != Configuration::Sidestep)
-                .filter(|(cell, figures)| (question.with)(cell.configuration, figures))
+                .filter(|(cell, figures)| (question.with)(cell.configuration, figures, ours))
                 .filter_map(|(cell, figures)| Some((cell.configuration, figures, (question.figure)(figures)?)))
                 .min_by(|(.., one), (.., other)| one.total_cmp(other));
             let (Some((configuration, figures, best)), Some(own)) = (best, (question.figure)(ours)) else {
@@ -166,6 +172,20 @@ mod tests {
         assert_eq!(
             worse(&rows(better)),
             ["one_bad: failed: 0.25 % with sidestep, 0.05 % with Envoy, tuned"]
+        );
+    }
+
+    #[test]
+    fn an_error_that_comes_fast_is_no_good_time() {
+        let fast = |failed| Figures {
+            p99: 5.0,
+            failed,
+            ..figures()
+        };
+        assert_eq!(worse(&rows(fast(20.0))), Vec::<String>::new());
+        assert_eq!(
+            worse(&rows(fast(0.25))),
+            ["one_bad: p99: 42 ms with sidestep, 5 ms with Envoy, tuned"]
         );
     }
 
