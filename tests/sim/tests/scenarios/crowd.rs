@@ -115,8 +115,8 @@ fn is_live(seen: &Seen) -> bool {
 
 /// The worker that does what only one does, by its lease.
 pub(crate) fn elected(sim: &Sim) -> usize {
-    let keys = sim.shared_keys().into_iter();
-    let key = keys.filter(|key| key.starts_with("sidestep/2/elected")).next_back();
+    let mut keys = sim.shared_keys().into_iter();
+    let key = keys.rfind(|key| key.starts_with("sidestep/2/elected"));
     let lease = key.and_then(|key| Lease::decode(&sim.shared(&key)?));
     // Workers draw their numbers in the order in which they start, from one.
     lease.expect("a lease that decodes").holder as usize - 1
