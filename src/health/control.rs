@@ -52,11 +52,17 @@ pub struct Control {
 }
 
 impl ClusterTable {
-    /// Whether a person holds the host: nothing else decides about it.
+    /// Whether a person holds the host: nothing else decides about it. An ejection does so for as long as it lasts.
     pub(super) fn is_held(&self, addr: HostAddr, now: Timestamp) -> bool {
-        self.controls()
-            .iter()
-            .any(|control| control.host == addr && control.until > now)
+        let by_person = |host: &HostHealth| {
+            matches!(host.state, HostState::Ejected(ejection)
+                if ejection.detector == Detector::Control && ejection.until > now)
+        };
+        self.controls().iter().any(|control| {
+            control.host == addr
+                && control.until > now
+                && (control.action == ControlAction::Hold || self.get(addr).is_some_and(by_person))
+        })
     }
 
     /// Carries out a person's wish. It stands in the place of an earlier one for the same host.

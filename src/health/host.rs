@@ -262,7 +262,7 @@ impl HostHealth {
             }
             HostState::Ejected(ejection) if ejection.until <= now => {
                 self.state = HostState::Probation(Probation {
-                    since: now,
+                    since: ejection.until,
                     trial_until: Timestamp::ZERO,
                 });
                 true

@@ -278,15 +278,19 @@ impl ClusterTable {
             self.insert(addr, now);
             change.changed = true;
         }
-        if let Some(host) = self.host_mut(addr) {
-            let before = *host;
-            host.seen = now;
-            // It answers. If Envoy thinks otherwise, its next list says so again.
-            host.gone = false;
-            host.unfit = false;
-            change.changed |= *host != before;
+        let Some(host) = self.host_mut(addr) else {
+            return change;
+        };
+        let before = *host;
+        host.seen = now;
+        // It answers. If Envoy thinks otherwise, its next list says so again.
+        host.gone = false;
+        host.unfit = false;
+        change.changed |= *host != before;
+        if before.gone || before.unfit {
+            change = change.and(self.readmit(addr, policy, now));
         }
-        change.and(self.readmit(addr, policy, now))
+        change
     }
 
     /// A host that may have been away is in the cluster: it is what it was when it left, unless more hosts would be out

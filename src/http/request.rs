@@ -47,6 +47,8 @@ pub struct RequestFacts {
     /// How long the caller wants to wait (`x-envoy-upstream-rq-timeout-ms`, which Envoy keeps from internal callers
     /// only), if it says and it is not 0, which means no end.
     pub asks_for_timeout: Option<Duration>,
+    /// How long the caller gives a single attempt (`x-envoy-upstream-rq-per-try-timeout-ms`), if it says.
+    pub asks_for_try_timeout: Option<Duration>,
 }
 
 impl RequestFacts {
@@ -60,6 +62,7 @@ impl RequestFacts {
             streams: false,
             asks_router_to_retry: false,
             asks_for_timeout: None,
+            asks_for_try_timeout: None,
         };
         for (name, value) in headers.pairs() {
             match name {
@@ -69,6 +72,7 @@ impl RequestFacts {
                 b"upgrade" | b":protocol" => facts.upgrade = true,
                 b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
                 b"x-envoy-upstream-rq-timeout-ms" => facts.asks_for_timeout = millis(value),
+                b"x-envoy-upstream-rq-per-try-timeout-ms" => facts.asks_for_try_timeout = millis(value),
                 _ => facts.names_host |= name == override_header.as_bytes(),
             }
         }

@@ -27,6 +27,9 @@ pub enum LeaseStep {
     Claim(Lease),
 }
 
+/// A worker may read a lease that was renewed just after it read the clock: that is not in the future.
+const SLACK: Duration = Duration::from_secs(1);
+
 impl Lease {
     /// The lease's length as bytes.
     pub const SIZE: usize = 16;
@@ -49,8 +52,8 @@ impl Lease {
     /// What worker `me` does about the lease that it has just read, if leases are given for `term`.
     ///
     /// The holder renews when less than half of the term is left, so that it writes twice a term and a tick may be
-    /// late. Anyone claims a lease that is not there or over, or whose end is further away than a term: then the
-    /// clock was set back, and to wait for that end could take for ever.
+    /// late. Anyone claims a lease that is not there or over, or whose end is further away than a term and a
+    /// second: then the clock was set back, and to wait for that end could take for ever.
     pub fn step(current: Option<Self>, me: u64, now: Timestamp, term: Duration) -> LeaseStep {
         let claim = LeaseStep::Claim(Self {
             holder: me,
@@ -58,7 +61,7 @@ impl Lease {
         });
         let Some(lease) = current else { return claim };
         let left = lease.until.since(now);
-        if left.is_zero() || left > term {
+        if left.is_zero() || left > term.saturating_add(SLACK) {
             claim
         } else if lease.holder != me {
             LeaseStep::NotMine

@@ -39,6 +39,7 @@ pub struct Stream {
     grpc: bool,
     router_retries: bool,
     asks_for_timeout: Option<Duration>,
+    asks_for_try_timeout: Option<Duration>,
     /// Where the first attempt was sent, and why.
     steering: Option<Steering>,
     /// When the request was sent as a trial: later than it came, if another filter held it back.
@@ -97,6 +98,7 @@ impl Default for Stream {
             grpc: false,
             router_retries: false,
             asks_for_timeout: None,
+            asks_for_try_timeout: None,
             steering: None,
             trial_sent: None,
             phase: Phase::Waiting,

@@ -30,6 +30,7 @@ impl Stream {
         self.grpc = facts.grpc;
         self.router_retries = facts.asks_router_to_retry;
         self.asks_for_timeout = facts.asks_for_timeout;
+        self.asks_for_try_timeout = facts.asks_for_try_timeout;
         self.keep = match screen(&facts) {
             Ok(()) if worker.retries() => Keep::start(headers, end_of_stream, worker.held_bytes()),
             Ok(()) => Keep::Nothing(RetryRefusal::NumRetries),
@@ -67,7 +68,8 @@ impl Stream {
     fn limit_attempt<H: Host>(&self, worker: &mut Worker<H>, steering: &Steering) {
         let timeout = worker.policy(&steering.cluster).retry.timeout;
         let half = self.asks_for_timeout.unwrap_or(timeout).min(timeout) / 2;
-        let limit = worker.risk_timeout(steering).min(half).as_millis().max(1);
+        let asked = self.asks_for_try_timeout.unwrap_or(half).min(half);
+        let limit = worker.risk_timeout(steering).min(asked).as_millis().max(1);
         // The retry is ours alone. The route's own would go by the same short time.
         for (header, value) in [
             ("x-envoy-upstream-rq-per-try-timeout-ms", limit.to_string()),

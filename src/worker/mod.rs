@@ -232,16 +232,19 @@ impl<H: Host> Worker<H> {
         let Some(view) = self.clusters.get(cluster) else {
             return;
         };
-        let seen = match view.table().pins() {
+        let known = view.table().pins();
+        let seen = match known {
             _ if followed => PinSupport::Followed,
+            // All hosts of the pin may have left the cluster. Should it happen again, the cluster is to blame.
+            PinSupport::Followed => PinSupport::Unknown,
             // It is written down again when it is half forgotten.
-            PinSupport::Ignored(at) if now.since(at) < BELIEVED_FOR / 2 => PinSupport::Ignored(at),
-            _ => PinSupport::Ignored(now),
+            PinSupport::Ignored(at) if now.since(at) < BELIEVED_FOR / 2 => known,
+            PinSupport::Unknown | PinSupport::Ignored(_) => PinSupport::Ignored(now),
         };
-        if view.table().pins() != seen {
+        if known != seen {
             self.update(cluster, |table, _, _| table.see_pins(seen));
         }
-        if !followed {
+        if matches!(seen, PinSupport::Ignored(_)) {
             self.report.error(
                 ErrorCause::PinIgnored,
                 format_args!(
@@ -252,13 +255,13 @@ impl<H: Host> Worker<H> {
                 ),
                 self.clock,
             );
-        } else if !as_meant {
-            for gone in pin.hosts().take_while(|named| *named != host) {
-                if let Some(view) = self.clusters.get_mut(cluster) {
-                    view.note_absent(gone, now);
-                }
-                self.update(cluster, |table, policy, _| table.remove(gone, policy));
+            return;
+        }
+        for gone in pin.hosts().take_while(|named| *named != host) {
+            if let Some(view) = self.clusters.get_mut(cluster) {
+                view.note_absent(gone, now);
             }
+            self.update(cluster, |table, policy, _| table.remove(gone, policy));
         }
     }
 }

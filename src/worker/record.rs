@@ -33,7 +33,8 @@ impl<H: Host> Worker<H> {
         if attempt.outcome == Outcome::Ignored {
             return;
         }
-        let Some(view) = self.view(cluster) else {
+        // As of this worker's last look at what others wrote, which is no older than the request.
+        let Some(view) = self.fresh_view(cluster) else {
             return;
         };
         if attempt.seen {

@@ -159,6 +159,7 @@ impl ClusterView {
     pub(super) fn note_absent(&mut self, host: HostAddr, now: Timestamp) {
         if let Some(local) = self.local_mut(host) {
             local.absent_until = now.after(BELIEVED_FOR);
+            local.touched = false;
             self.standings_until = Timestamp::ZERO;
         }
     }
@@ -268,7 +269,8 @@ impl ClusterView {
         };
         if let Some(known) = self.table.hosts().get(at) {
             // Another worker has written down a later answer: ours is told, and must not be told again after it.
-            local.touched &= known.seen >= host.seen;
+            // And what was heard of a host before it was seen to be gone says nothing.
+            local.touched &= known.seen >= host.seen && (known.gone || !host.gone);
             // What the host did before it was ejected must not be held against it afterwards.
             if known.last_ejected_at != host.last_ejected_at
                 && let Some(window) = &mut local.window

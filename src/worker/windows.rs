@@ -9,11 +9,10 @@
 
 use super::Worker;
 use crate::detect::{Window, judge};
-use crate::health::{Charge, EjectionRefusal, Input, RecordError, put_addr, take_addr};
+use crate::health::{Charge, EjectionRefusal, HostHealth, Input, RecordError, put_addr, take_addr};
 use crate::host::{Cas, Host, HostError};
 use crate::metrics::ErrorCause;
 use crate::model::{HostAddr, Timestamp};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,7 +24,8 @@ const HAND_OVER_TRIES: u32 = 256;
 struct Merged {
     /// When the interval ended.
     end: Timestamp,
-    hosts: BTreeMap<HostAddr, Window>,
+    /// Sorted by address.
+    hosts: Vec<(HostAddr, Window)>,
 }
 
 impl Merged {
@@ -38,15 +38,33 @@ impl Merged {
         out
     }
 
+    /// When the interval ended whose windows these bytes are; nothing more is read.
+    fn end_of(bytes: &[u8]) -> Option<Timestamp> {
+        let (end, _) = bytes.split_first_chunk()?;
+        Some(Timestamp::from_nanos(u64::from_le_bytes(*end)))
+    }
+
+    /// Adds to what a host did. Hosts that come sorted are added fast.
+    fn add(&mut self, host: HostAddr, window: &Window) {
+        match self.hosts.binary_search_by_key(&host, |(known, _)| *known) {
+            Ok(at) => {
+                if let Some((_, known)) = self.hosts.get_mut(at) {
+                    known.merge(window);
+                }
+            }
+            Err(at) => self.hosts.insert(at, (host, window.clone())),
+        }
+    }
+
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let (end, mut rest) = bytes.split_first_chunk().ok_or(RecordError::Short)?;
-        let mut hosts = BTreeMap::new();
+        let mut hosts = Vec::new();
         while !rest.is_empty() {
             let mut input = Input::new(rest);
             let host = take_addr(&mut input)?;
             rest = input.rest();
             let window = Window::decode(&mut rest).map_err(|_| RecordError::Short)?;
-            hosts.insert(host, window);
+            hosts.push((host, window));
         }
         Ok(Self {
             end: Timestamp::from_nanos(u64::from_le_bytes(*end)),
@@ -114,20 +132,20 @@ impl<H: Host> Worker<H> {
             };
             let written = self.host.shared_data(&key).and_then(|found| {
                 let (bytes, cas) = found.unwrap_or((Vec::new(), Cas::ABSENT));
-                // What is not to be read, or of another interval, has no part in this one.
-                let mut merged = Merged::decode(&bytes).unwrap_or_default();
-                if merged.end > end && merged.end <= began {
+                let found = Merged::end_of(&bytes).unwrap_or_default();
+                if found > end && found <= began {
                     return Ok(());
                 }
-                // One that is not over yet is from before the clock was set back.
-                if merged.end != end {
-                    merged = Merged {
-                        end,
-                        ..Merged::default()
-                    };
-                }
+                // What is of another interval, or can't be read, has no part in this one. One that is not over yet is
+                // from before the clock was set back.
+                let mut merged = if found == end {
+                    Merged::decode(&bytes).unwrap_or_default()
+                } else {
+                    Merged::default()
+                };
+                merged.end = end;
                 for (host, window) in view.windows() {
-                    merged.hosts.entry(host).or_default().merge(window);
+                    merged.add(host, window);
                 }
                 self.host.set_shared_data(&key, &merged.encode(), cas)
             });
@@ -181,7 +199,7 @@ impl<H: Host> Worker<H> {
         let available: Vec<_> = merged
             .hosts
             .iter()
-            .filter(|(host, _)| view.host(**host).is_some_and(|host| host.is_available()))
+            .filter(|(host, _)| view.host(*host).is_some_and(HostHealth::is_available))
             .map(|(host, window)| (*host, window))
             .collect();
         let accusations = judge(&available, &policy.outlier_detection);

@@ -120,13 +120,23 @@ fn the_holder_renews_when_less_than_half_of_the_term_is_left_and_others_wait() {
 
 #[test]
 fn a_lease_of_a_clock_that_was_set_back_is_claimed_by_anyone() {
-    let until = at(8001);
+    // A second more than a term: no renewal of just now.
+    let until = at(9001);
     for me in [1, 2] {
         assert!(matches!(
             Lease::step(Some(Lease { holder: 1, until }), me, at(0), TERM),
             LeaseStep::Claim(Lease { holder, .. }) if holder == me
         ));
     }
+}
+
+#[test]
+fn a_lease_that_was_renewed_since_the_clock_was_read_is_not_claimed() {
+    let until = at(8001);
+    assert_eq!(
+        Lease::step(Some(Lease { holder: 1, until }), 2, at(0), TERM),
+        LeaseStep::NotMine
+    );
 }
 
 #[test]

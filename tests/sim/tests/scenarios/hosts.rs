@@ -140,7 +140,6 @@ fn a_slow_first_answer_of_a_new_host_is_no_problem() {
 }
 
 #[test]
-#[ignore = "a pin whose hosts have all left is taken for one that was ignored: a minute without retries"]
 fn a_pin_whose_hosts_have_all_left_says_nothing_about_the_cluster() {
     let mut sim = crate::common::sim_of(&[A, B], json!({}));
     eject(&mut sim, A);
