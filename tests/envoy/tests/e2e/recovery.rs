@@ -125,7 +125,7 @@ async fn a_late_answer_of_a_trial_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_good_answer_is_proof_and_the_share_grows_from_then_on() {
-    let crowd = Crowd::start(3, quick(json!({"picking": {"ramp_time": "6s"}}))).await;
+    let crowd = Crowd::start(3, quick(json!({"picking": {"ramp_time": "12s"}}))).await;
     eject_a(&crowd).await;
     crowd.a().set(Reply::status(200));
     crowd.a().reset();
