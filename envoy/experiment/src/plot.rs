@@ -46,7 +46,7 @@ struct Scale {
 
 const PANELS: [Panel; 3] = [
     Panel {
-        title: "Requests to the faulty hosts, of their fair share",
+        title: "Requests to the faulty hosts (none: to the least used)",
         values: |series| &series.share,
         scale: Scale {
             bottom: 0.0,
