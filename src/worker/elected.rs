@@ -258,8 +258,8 @@ impl<H: Host> Worker<H> {
         // Where most fail, the fault is the probe's: its path, its host.
         let alike = self.most_fail(cluster, probe);
         if !passed && health.is_out() && !alike {
-            // The next probe of a host that is back is answered by then.
-            let until = now.after(probe.interval + probe.timeout + self.tick);
+            // The next probe of a host that is back is answered by then, even if another worker must send it.
+            let until = now.after(probe.interval * 2 + probe.timeout + self.tick);
             self.update(cluster, |table, policy, _| table.probe_failed(host, policy, until, now));
         }
         match finding {

@@ -155,7 +155,15 @@ impl<H: Host> Worker<H> {
         let now = self.now();
         self.sync();
         self.fresh_view(cluster);
-        self.update(cluster, |table, policy, _| table.control(control.clone(), policy, now));
+        let updated = self.update(cluster, |table, policy, _| table.control(control.clone(), policy, now));
+        if updated.changed {
+            log::warn!(
+                "host {} of cluster {cluster}: {} by manual control: {}",
+                control.host,
+                control.action.name(),
+                control.reason
+            );
+        }
     }
 
     /// Adds one to a counter.
@@ -234,6 +242,8 @@ impl<H: Host> Worker<H> {
         };
         let known = view.table().pins();
         let seen = match known {
+            // By chance, the host may be the one that was meant.
+            PinSupport::Ignored(_) if followed && known.at(now) != PinSupport::Unknown => known,
             _ if followed => PinSupport::Followed,
             // All hosts of the pin may have left the cluster. Should it happen again, the cluster is to blame.
             PinSupport::Followed => PinSupport::Unknown,
@@ -244,7 +254,7 @@ impl<H: Host> Worker<H> {
         if known != seen {
             self.update(cluster, |table, _, _| table.see_pins(seen));
         }
-        if matches!(seen, PinSupport::Ignored(_)) {
+        if !followed && matches!(seen, PinSupport::Ignored(_)) {
             self.report.error(
                 ErrorCause::PinIgnored,
                 format_args!(

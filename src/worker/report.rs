@@ -183,9 +183,8 @@ impl<H: Host> Worker<H> {
                 "host {host} of cluster {cluster} is overloaded and gets less for {}",
                 format_duration(duration),
             ),
-            Event::Controlled { host, action } => {
-                log::warn!("host {host} of cluster {cluster}: {} by manual control", action.name());
-            }
+            // It is logged with its reason where it is carried out.
+            Event::Controlled { .. } => {}
             Event::Panic(Census { known, available, .. }) => {
                 self.count(Metric::PinsRefusedPanic);
                 if is_due(&mut self.report.panic_logged, (), self.clock) {

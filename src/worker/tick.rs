@@ -81,7 +81,10 @@ impl<H: Host> Worker<H> {
         let complete = names.join("\n");
         if complete != listed {
             match self.host.set_shared_data(CLUSTERS_KEY, complete.as_bytes(), cas) {
-                Ok(()) => {}
+                // Who looked a moment ago looks again.
+                Ok(()) => {
+                    self.raise(Metric::RevisionRecords);
+                }
                 // Somebody else added theirs; ours follow at the next tick.
                 Err(HostError::CasMismatch) => self.upkeep.seen = None,
                 Err(error) => {

@@ -141,17 +141,18 @@ fn a_slow_first_answer_of_a_new_host_is_no_problem() {
 
 #[test]
 fn a_pin_whose_hosts_have_all_left_says_nothing_about_the_cluster() {
-    let mut sim = crate::common::sim_of(&[A, B], json!({}));
+    let mut sim = crate::common::sim_of(&[A, B], json!({"picking": {"discovery_percent": 5}}));
     eject(&mut sim, A);
     for _ in 0..5 {
-        assert_eq!(sim.get("/").tried, [B]);
+        assert_eq!(sim.get("/").status, 200);
     }
     // All hosts are replaced, one after the other, as a rolling update does.
     sim.add_host(BACKEND, C);
     sim.add_host(BACKEND, D);
     sim.remove_host(BACKEND, A);
     sim.remove_host(BACKEND, B);
-    for _ in 0..10 {
+    // Some requests go where Envoy likes, and so both new ones are found.
+    for _ in 0..300 {
         sim.advance(Duration::from_millis(10));
         assert_eq!(sim.get("/").status, 200);
     }
