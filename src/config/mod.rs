@@ -113,7 +113,7 @@ impl Config {
         self.clusters.keys().map(String::as_str)
     }
 
-    /// How often a worker has to look whether something is to be done: every second, or a quarter of the shortest
+    /// How often a worker has to look whether something is to be done: every second, or an eighth of the shortest
     /// interval that is configured if that is shorter, but at most ten times a second.
     pub fn tick(&self) -> Duration {
         const SHORTEST: Duration = Duration::from_millis(100);
@@ -124,7 +124,7 @@ impl Config {
         });
         let admin = self.admin.as_ref().map(|admin| admin.interval);
         let shortest = intervals.chain([admin]).flatten().min();
-        shortest.map_or(LONGEST, |shortest| (shortest / 4).clamp(SHORTEST, LONGEST))
+        shortest.map_or(LONGEST, |shortest| (shortest / 8).clamp(SHORTEST, LONGEST))
     }
 }
 

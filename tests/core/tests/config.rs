@@ -239,19 +239,19 @@ fn every_field_of_a_matcher_reaches_the_policy_and_the_route_in_the_order_of_the
 }
 
 #[test]
-fn a_tick_is_a_quarter_of_the_shortest_interval_between_a_tenth_of_a_second_and_a_second() {
+fn a_tick_is_an_eighth_of_the_shortest_interval_between_a_tenth_of_a_second_and_a_second() {
     for (json, millis) in [
         ("{}", 1000),
-        (r#"{"outlier_detection": {"interval": "4s"}}"#, 1000),
-        (r#"{"outlier_detection": {"interval": "3s"}}"#, 750),
+        (r#"{"outlier_detection": {"interval": "8s"}}"#, 1000),
+        (r#"{"outlier_detection": {"interval": "3s"}}"#, 375),
         (r#"{"outlier_detection": {"interval": "1ms"}}"#, 100),
-        (r#"{"probe": {"interval": "2s"}}"#, 500),
+        (r#"{"probe": {"interval": "2s"}}"#, 250),
         (r#"{"probe": {"interval": "2s", "enabled": false}}"#, 1000),
-        (r#"{"picking": {"admin": {"cluster": "a", "interval": "1s"}}}"#, 250),
-        (r#"{"clusters": {"a": {"outlier_detection": {"interval": "2s"}}}}"#, 500),
+        (r#"{"picking": {"admin": {"cluster": "a", "interval": "1s"}}}"#, 125),
+        (r#"{"clusters": {"a": {"outlier_detection": {"interval": "2s"}}}}"#, 250),
         (
             r#"{"outlier_detection": {"interval": "2s"}, "clusters": {"a": {"probe": {"interval": "1s"}}}}"#,
-            250,
+            125,
         ),
         (r#"{"probe": {"interval": "100ms"}}"#, 100),
     ] {
