@@ -1,5 +1,11 @@
 //! Header maps in the wire form of the proxy-wasm ABI.
 
+use std::str::FromStr;
+
+/// The header that Envoy's router adds to each answer that a host gave, and to none of its own: the milliseconds from the
+/// end of the request to the answer's headers.
+pub const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
+
 /// A header's name and value.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
 
@@ -67,10 +73,20 @@ impl HeaderBlock {
         })
     }
 
+    /// The first value of the header called `name` (lower-case), if it is a number.
+    pub fn number<N: FromStr>(&self, name: &[u8]) -> Option<N> {
+        self.get(name).and_then(number)
+    }
+
     /// The first value of the header called `name` (lower-case).
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.pairs().find(|(found, _)| *found == name).map(|(_, value)| value)
     }
+}
+
+/// The number that a header's value is, if it is one.
+pub fn number<N: FromStr>(value: &[u8]) -> Option<N> {
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
 /// Lengths on the wire are `u32`; nothing that Envoy holds is longer.

@@ -4,6 +4,6 @@ mod header_block;
 mod request;
 mod retry_after;
 
-pub use header_block::{HeaderBlock, Pair};
+pub use header_block::{HeaderBlock, Pair, SERVICE_TIME, number};
 pub use request::{Method, RequestFacts};
 pub use retry_after::{grpc_pushback, retry_after};

@@ -1,5 +1,6 @@
 //! When a host that asked for less may be asked again.
 
+use super::number;
 use crate::model::Timestamp;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -19,8 +20,7 @@ pub fn retry_after(value: &[u8], now: Timestamp) -> Option<Duration> {
 /// How long `grpc-retry-pushback-ms` asks to wait (gRPC proposal A6). `None` if it says no number, or a negative one,
 /// which means: not at all.
 pub fn grpc_pushback(value: &[u8]) -> Option<Duration> {
-    let millis = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
-    Some(Duration::from_millis(millis))
+    number(value).map(Duration::from_millis)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The answer of a retry.
 
-use super::response::parse_number;
 use crate::config::RetryPolicy;
 use crate::detect::{Answer, ResponseFlags, classify};
 use crate::host::{Host, HostError};
-use crate::http::HeaderBlock;
+use crate::http::{HeaderBlock, SERVICE_TIME};
 use crate::model::Outcome;
 use crate::retry::{Failed, Held, HeldBytes, Standing, standing};
 
@@ -63,10 +62,7 @@ impl Reading {
             return Ok(Self::judge(None, ResponseFlags::UPSTREAM_REMOTE_RESET, policy));
         }
         let headers = host.callout_headers()?;
-        let status = headers
-            .get(b":status")
-            .and_then(parse_number)
-            .ok_or(Unreadable::NoStatus)?;
+        let status = headers.number(b":status").ok_or(Unreadable::NoStatus)?;
         let flags = flags_of(status, &headers);
         let mut held = budget.nothing();
         let body = match body_size {
@@ -131,7 +127,7 @@ impl Reading {
 /// Why Envoy answered a callout in the host's place, if it did. The flags of a callout can't be asked for, but
 /// Envoy's router adds `x-envoy-upstream-service-time` to each answer that a host gave, and to none of its own.
 fn flags_of(status: u16, headers: &HeaderBlock) -> ResponseFlags {
-    let by_host = headers.get(b"x-envoy-upstream-service-time").is_some();
+    let by_host = headers.get(SERVICE_TIME).is_some();
     match status {
         503 if !by_host => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
         504 if !by_host => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,

@@ -5,7 +5,7 @@ use super::watch::Watch;
 use super::{FirstAnswer, Flow, Phase, Stream, end_trial_unproved};
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
-use crate::http::HeaderBlock;
+use crate::http::{HeaderBlock, SERVICE_TIME};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
 use crate::retry::{
@@ -64,16 +64,20 @@ impl Stream {
             && (matches!(outcome, Outcome::Failure(_) | Outcome::Overload)
                 || answer.flags.any_of(ResponseFlags::NO_ANSWER));
         // Another protocol (101) has ends of its own.
-        if outcome == Outcome::Success && !end_of_stream && arrived.status != 101 {
-            self.watch = Some(Watch {
-                cluster: arrived.cluster.clone(),
+        let watched = outcome == Outcome::Success && !end_of_stream && arrived.status != 101;
+        let watch = |cluster| {
+            watched.then_some(Watch {
+                cluster,
                 attempt,
                 deferred,
-            });
-        }
+            })
+        };
         if !failed_us && !may_be_worth_a_retry(arrived.status, &policy.retry) {
+            // Nearly every answer: the name moves on, without a copy.
+            self.watch = watch(arrived.cluster);
             return Flow::Continue;
         }
+        self.watch = watch(arrived.cluster.clone());
         let failed = Failed {
             risked: failed_us,
             ..self.look_closer(worker, &arrived.headers, &answer)
@@ -118,10 +122,7 @@ impl Stream {
             self.began(worker).max(self.trial_sent.unwrap_or_default())
         };
         // Envoy's router says how long the host took from the end of the request, by a clock that is never set.
-        let by_router = arrived
-            .headers
-            .get(b"x-envoy-upstream-service-time")
-            .and_then(parse_millis);
+        let by_router = arrived.headers.number(SERVICE_TIME).map(Duration::from_millis);
         let took = match outcome {
             Outcome::Ignored | Outcome::Failure(FailureOrigin::LocalOrigin) => None,
             _ if by_router.is_some() => by_router,
@@ -197,7 +198,7 @@ impl Stream {
     fn look_at<H: Host>(&self, worker: &mut Worker<H>, arrived: &Arrived) -> Answer {
         let Arrived { headers, status, .. } = arrived;
         let grpc_status = if self.grpc {
-            headers.get(b"grpc-status").and_then(parse_number)
+            headers.number(b"grpc-status")
         } else {
             None
         };
@@ -255,7 +256,7 @@ impl Arrived {
                 return None;
             }
         };
-        let status = headers.get(b":status").and_then(parse_number)?;
+        let status = headers.number(b":status")?;
         let Some((cluster, host)) = attempted(worker) else {
             worker.count_attempt(Outcome::Ignored);
             return None;
@@ -312,14 +313,6 @@ fn reset<H: Host>(worker: &mut Worker<H>) -> Flow {
         worker.error(ErrorCause::Delivery, format_args!("stream not reset: {error}"));
     }
     Flow::Pause
-}
-
-pub(super) fn parse_number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
-    std::str::from_utf8(value).ok()?.trim().parse().ok()
-}
-
-fn parse_millis(value: &[u8]) -> Option<Duration> {
-    parse_number(value).map(Duration::from_millis)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -1,10 +1,10 @@
 //! What an answer says after its headers: a gRPC status in its trailers, or that the host broke it off.
 
 use super::Stream;
-use super::response::parse_number;
 use super::seen::Seen;
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
+use crate::http::number;
 use crate::metrics::ErrorCause;
 use crate::model::{FailureOrigin, Outcome};
 use crate::worker::{Attempt, Worker};
@@ -35,7 +35,7 @@ impl Stream {
         let Some(mut watch) = self.watch.take().filter(|watch| watch.deferred) else {
             return;
         };
-        let grpc_status = trailer(worker, "grpc-status").and_then(|value| parse_number(&value));
+        let grpc_status = trailer(worker, "grpc-status").and_then(|value| number(&value));
         let seen = Seen {
             answer: Answer {
                 status: 200,

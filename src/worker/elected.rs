@@ -9,6 +9,7 @@ use crate::detect::{Detector, Evidence};
 use crate::discover;
 use crate::health::{Charge, EjectionRefusal, PinSupport};
 use crate::host::{Callout, CalloutToken, Cas, Host, HostError};
+use crate::http::SERVICE_TIME;
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{HostAddr, Map, Timestamp};
 use crate::probe::{self, Finding, Lease, LeaseStep, ProbeAnswer, Prober, Target};
@@ -218,9 +219,8 @@ impl<H: Host> Worker<H> {
         }
         match self.host.callout_headers() {
             Ok(headers) => {
-                let status = std::str::from_utf8(headers.get(b":status")?).ok()?.parse().ok()?;
-                // Envoy's router adds this to each answer that a host gave, and to none of its own.
-                let by_router = headers.get(b"x-envoy-upstream-service-time").is_some();
+                let status = headers.number(b":status")?;
+                let by_router = headers.get(SERVICE_TIME).is_some();
                 Some(ProbeAnswer {
                     status,
                     by_host: by_router || !matches!(status, 502..=504),

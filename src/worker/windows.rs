@@ -40,8 +40,7 @@ impl Merged {
 
     /// When the interval ended whose windows these bytes are; nothing more is read.
     fn end_of(bytes: &[u8]) -> Option<Timestamp> {
-        let (end, _) = bytes.split_first_chunk()?;
-        Some(Timestamp::from_nanos(u64::from_le_bytes(*end)))
+        Input::new(bytes).time().ok()
     }
 
     /// Adds to what a host did. Hosts that come sorted are added fast.
@@ -57,7 +56,9 @@ impl Merged {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (end, mut rest) = bytes.split_first_chunk().ok_or(RecordError::Short)?;
+        let mut input = Input::new(bytes);
+        let end = input.time()?;
+        let mut rest = input.rest();
         let mut hosts = Vec::new();
         while !rest.is_empty() {
             let mut input = Input::new(rest);
@@ -66,10 +67,7 @@ impl Merged {
             let window = Window::decode(&mut rest).map_err(|_| RecordError::Short)?;
             hosts.push((host, window));
         }
-        Ok(Self {
-            end: Timestamp::from_nanos(u64::from_le_bytes(*end)),
-            hosts,
-        })
+        Ok(Self { end, hosts })
     }
 }
 
