@@ -33,6 +33,8 @@ pub enum Attribute {
     RequestTime,
     /// `xds.route_name`
     RouteName,
+    /// `xds.virtual_host_name`
+    VirtualHostName,
     /// `response.code_details`
     ResponseCodeDetails,
     /// `upstream.request_attempt_count`
@@ -64,6 +66,10 @@ pub struct Callout<'a> {
     pub timeout: Duration,
 }
 
+/// Names a stream, by the number of its context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u32);
+
 /// Names a callout until its answer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalloutToken(pub u32);
@@ -82,10 +88,13 @@ pub trait Host {
     fn now(&self) -> HostResult<Timestamp>;
     /// The plugin's configuration.
     fn configuration(&self) -> HostResult<Vec<u8>>;
-    /// How often the tick comes.
+    /// How often the tick comes, from now on.
     fn set_tick_period(&self, period: Duration) -> HostResult<()>;
 
-    /// The request's headers; only in the request phase.
+    /// Lets the calls that follow in this callback act on another stream; an error if it is gone.
+    fn act_on(&self, stream: StreamId) -> HostResult<()>;
+
+    /// The request's headers; in the request phase, and once more in the log phase, as the router sent them.
     fn request_headers(&self) -> HostResult<HeaderBlock>;
     /// Sets a request header, in the place of any with its name.
     fn set_request_header(&self, name: &str, value: &str) -> HostResult<()>;
@@ -93,6 +102,10 @@ pub trait Host {
     fn remove_request_header(&self, name: &str) -> HostResult<()>;
     /// The piece of request body that has just come, `size` bytes.
     fn request_body(&self, size: usize) -> HostResult<Vec<u8>>;
+    /// Lets a request go on that was paused.
+    fn resume_request(&self) -> HostResult<()>;
+    /// Finds the request's route anew, by its headers as they are now; only in the request phase.
+    fn clear_route_cache(&self) -> HostResult<()>;
     /// The request's trailers.
     fn request_trailers(&self) -> HostResult<HeaderBlock>;
 
@@ -100,6 +113,10 @@ pub trait Host {
     fn response_headers(&self) -> HostResult<HeaderBlock>;
     /// Puts other headers in the place of the response's.
     fn replace_response_headers(&self, headers: &[Pair<'_>]) -> HostResult<()>;
+    /// Sets a response header, in the place of any with its name.
+    fn set_response_header(&self, name: &str, value: &str) -> HostResult<()>;
+    /// Adds a response header.
+    fn add_response_header(&self, name: &str, value: &str) -> HostResult<()>;
     /// Puts `body` in the place of the piece of response body that has just come, `size` bytes.
     fn replace_response_body(&self, size: usize, body: &[u8]) -> HostResult<()>;
     /// A response trailer's first value.
@@ -113,6 +130,8 @@ pub trait Host {
     /// Answers the request at once. `headers` are without `:status`; `details` says why, for the access log.
     fn send_local_response(&self, status: u16, headers: &[Pair<'_>], body: &[u8], details: &str) -> HostResult<()>;
 
+    /// Leaves a value with the stream for the access log: `%FILTER_STATE(wasm.NAME:PLAIN)%`.
+    fn set_filter_state(&self, name: &str, value: &str) -> HostResult<()>;
     /// An attribute of the stream; `None` if it has none.
     fn attribute(&self, attribute: Attribute) -> HostResult<Option<Vec<u8>>>;
 

@@ -56,11 +56,17 @@ pub enum ErrorCause {
     Probe,
     /// The list of hosts could not be read from Envoy's admin interface.
     Admin,
+    /// What a request went through could not be told to the client or the access log.
+    Report,
+    /// Envoy did not set the tick.
+    Timer,
+    /// A request could not be sent to the standby cluster by its route.
+    Route,
 }
 
 impl ErrorCause {
     /// All causes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Clock,
         Self::Request,
         Self::Response,
@@ -79,6 +85,9 @@ impl ErrorCause {
         Self::Metric,
         Self::Probe,
         Self::Admin,
+        Self::Report,
+        Self::Timer,
+        Self::Route,
     ];
 }
 
@@ -173,6 +182,18 @@ metrics! {
     RetriesRefusedNoOtherHost Counter "sidestep.retries_refused.no_other_host" "No retry: no other available host is known.";
     RetriesRefusedPinsIgnored Counter "sidestep.retries_refused.pins_ignored" "No retry: the cluster ignores pins, so it might go to the host that failed.";
     RetriesRefusedDispatchFailed Counter "sidestep.retries_refused.dispatch_failed" "No retry: Envoy did not take the callout.";
+    RetriesRefusedBudget Counter "sidestep.retries_refused.budget" "No retry: the cluster's budget is used up.";
+    RetriesRefusedConcurrentRetries Counter "sidestep.retries_refused.concurrent_retries" "No retry: `max_concurrent_retries` callouts of this worker are out.";
+    RetriesRefusedRetryAfter Counter "sidestep.retries_refused.retry_after" "No retry: the host asks to wait for longer than `max_retry_after`, or not to retry.";
+    RetriesRefusedEarlyData Counter "sidestep.retries_refused.early_data" "No retry: 425 to a request in early data, which only its sender can repeat.";
+    RetriesRefusedRouteChanges Counter "sidestep.retries_refused.route_changes" "No retry: the route changes requests, or it is not known yet whether it does.";
+    RetriesWaited Counter "sidestep.retries.waited" "Retries that waited, because only hosts were left that had been tried.";
+    RetriesRouter Counter "sidestep.retries.router" "Retries that Envoy's router made for the filter; `sidestep.retries.attempted` counts them, too.";
+    Hedges Counter "sidestep.hedges.attempted" "Second attempts sent while the first one was still out.";
+    HedgesWon Counter "sidestep.hedges.won" "Second attempts that answered first.";
+    StandbyAttempts Counter "sidestep.standby.attempts" "Attempts sent to a standby cluster, first ones and retries.";
+    RoutesChanging Counter "sidestep.routes.changing" "Routes seen to change requests after the filter: Envoy's router makes their retries.";
+    RoutesRetrying Counter "sidestep.routes.retrying" "Routes seen to retry by themselves: the filter does not.";
     ErrorsClock Counter "sidestep.errors.clock" "Envoy did not tell the time.";
     ErrorsRequest Counter "sidestep.errors.request" "Envoy did not give the request.";
     ErrorsResponse Counter "sidestep.errors.response" "Envoy did not give the response's status or another header of it.";
@@ -189,6 +210,9 @@ metrics! {
     ErrorsHostAddress Counter "sidestep.errors.host_address" "A host's address is no ip:port.";
     ErrorsMetric Counter "sidestep.errors.metric" "A metric could not be defined, read or set.";
     ErrorsProbe Counter "sidestep.errors.probe" "Envoy did not take a probe.";
+    ErrorsReport Counter "sidestep.errors.report" "What a request went through could not be told to the client or the access log.";
+    ErrorsTimer Counter "sidestep.errors.timer" "Envoy did not set the tick: what waits, waits for the next one.";
+    ErrorsRoute Counter "sidestep.errors.route" "A request could not be sent to the standby cluster by its route.";
     ErrorsAdmin Counter "sidestep.errors.admin" "The list of hosts could not be read from Envoy's admin interface.";
     RevisionRecords Gauge "sidestep.revision.records" "Rises with each write of a cluster's record: how workers learn of it. Its value means nothing else.";
     RevisionStreaks Gauge "sidestep.revision.streaks" "Rises with each change of failures in a row: how workers learn of it. Its value means nothing else.";
@@ -246,6 +270,11 @@ impl From<RetryRefusal> for Metric {
             RetryRefusal::NoOtherHost => Self::RetriesRefusedNoOtherHost,
             RetryRefusal::PinsIgnored => Self::RetriesRefusedPinsIgnored,
             RetryRefusal::DispatchFailed => Self::RetriesRefusedDispatchFailed,
+            RetryRefusal::Budget => Self::RetriesRefusedBudget,
+            RetryRefusal::ConcurrentRetries => Self::RetriesRefusedConcurrentRetries,
+            RetryRefusal::RetryAfter => Self::RetriesRefusedRetryAfter,
+            RetryRefusal::EarlyData => Self::RetriesRefusedEarlyData,
+            RetryRefusal::RouteChanges => Self::RetriesRefusedRouteChanges,
         }
     }
 }
@@ -271,6 +300,9 @@ impl From<ErrorCause> for Metric {
             ErrorCause::Metric => Self::ErrorsMetric,
             ErrorCause::Probe => Self::ErrorsProbe,
             ErrorCause::Admin => Self::ErrorsAdmin,
+            ErrorCause::Report => Self::ErrorsReport,
+            ErrorCause::Timer => Self::ErrorsTimer,
+            ErrorCause::Route => Self::ErrorsRoute,
         }
     }
 }

@@ -100,6 +100,16 @@ impl<'a> Block<'a> {
         self.own(name).or_else(|| self.inherited(name)).is_some()
     }
 
+    /// Whether the object in the field `block` has the field `name`, here or where this block falls back.
+    pub(super) fn has_in(&self, block: &str, name: &str) -> bool {
+        // There names may be written as protobuf does.
+        let has = |found: Option<Field<'_>>| {
+            let fields = found.and_then(|field| field.fields().ok());
+            fields.is_some_and(|fields| fields.iter().any(|(written, _)| Spelling::Protobuf.is(name, written)))
+        };
+        has(self.own(block)) || has(self.inherited(block))
+    }
+
     /// The field `name`, here or where this block falls back.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Field<'a>> {
         self.known.push(name);

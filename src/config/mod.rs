@@ -20,6 +20,7 @@ mod parse;
 mod picking;
 mod probe;
 mod retry;
+mod retry_limits;
 mod retry_on;
 mod slow;
 mod values;
@@ -30,7 +31,8 @@ pub use matchers::{HeaderCondition, HeaderMatcher, MatchedOutcome, Matcher};
 pub use outlier_detection::OutlierDetection;
 pub use picking::{Admin, Picking};
 pub use probe::Probe;
-pub use retry::RetryPolicy;
+pub use retry::{Engine, RetryBounds, RetryPolicy};
+pub use retry_limits::{BackOff, Hedge, HedgeDelay, Report, RetryBudget};
 pub use retry_on::RetryOn;
 pub use slow::Slow;
 
@@ -43,9 +45,8 @@ use std::time::Duration;
 pub struct Config {
     /// `picking.header`: lower-case name of the request header that the cluster's `override_host` policy reads.
     pub override_header: String,
-    /// `retry.max_held_bytes`: bound on the bodies that one VM holds for retries, of requests and of answers, in
-    /// bytes.
-    pub max_held_bytes: usize,
+    /// What one VM may do for retries.
+    pub bounds: RetryBounds,
     /// `picking.admin`: where the hosts of all clusters can be read.
     pub admin: Option<Admin>,
     default: Rc<ClusterPolicy>,
@@ -58,6 +59,8 @@ pub struct Config {
 pub struct RoutePolicy {
     /// Consulted before those of the cluster.
     pub matchers: Vec<Matcher>,
+    /// `retry.idempotency_key`: whether a POST or PATCH that has an `Idempotency-Key` may be repeated.
+    pub idempotency_key: bool,
 }
 
 /// Everything that is decided for one cluster.
@@ -65,6 +68,8 @@ pub struct RoutePolicy {
 pub struct ClusterPolicy {
     /// `hosts`: hosts that are known from the start and never forgotten.
     pub hosts: Vec<HostAddr>,
+    /// `standby_cluster`: where requests go that no host of this cluster can take.
+    pub standby_cluster: Option<String>,
     /// When a host is ejected, and for how long.
     pub outlier_detection: OutlierDetection,
     /// Which failed requests get another attempt.
@@ -101,6 +106,11 @@ impl Config {
         !self.routes.is_empty()
     }
 
+    /// Whether some route lets requests be repeated by their `Idempotency-Key`.
+    pub fn has_keyed_routes(&self) -> bool {
+        self.routes.values().any(|route| route.idempotency_key)
+    }
+
     /// All policies: the global one and each cluster's.
     pub fn policies(&self) -> impl Iterator<Item = &ClusterPolicy> {
         std::iter::once(&self.default)
@@ -132,7 +142,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             override_header: "x-sidestep-host".to_owned(),
-            max_held_bytes: 16 * 1024 * 1024,
+            bounds: RetryBounds::default(),
             admin: None,
             default: Rc::default(),
             clusters: Map::default(),

@@ -3,10 +3,10 @@
 use super::block::Block;
 use super::error::{BoxedError, Path};
 use super::field::Field;
-use super::json::Fields;
-use super::{Admin, ClusterPolicy, Config, Matcher, OutlierDetection, Picking, Probe, RetryPolicy, RoutePolicy};
+use super::json::{Fields, show_text};
+use super::{Admin, ClusterPolicy, Config, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy, RoutePolicy};
 use super::{document, values};
-use crate::model::Map;
+use crate::model::{Map, Percent};
 use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, BoxedError>;
@@ -17,8 +17,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
         let global = sections(top)?;
         let clusters = match top.take("clusters") {
             Some(field) => by_name(&field, "cluster", Some(top.fields()), cluster)?,
-            None => Map::default(),
+            None => Map::<String, Rc<ClusterPolicy>>::default(),
         };
+        if let Some((name, _)) = clusters.iter().find(|(name, policy)| policy.standby_cluster.as_ref() == Some(*name)) {
+            let path = Path::top().field("clusters").field(name).field("standby_cluster");
+            return Err(path.error(show_text(name), "the name of another cluster"));
+        }
         let mut routes = match top.take("routes") {
             Some(field) => by_name(&field, "route", None, route)?,
             None => Map::default(),
@@ -27,7 +31,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
         routes.retain(|_, policy| **policy != RoutePolicy::default());
         Ok(Config {
             override_header: global.override_header,
-            max_held_bytes: global.max_held_bytes,
+            bounds: global.bounds,
             admin: global.admin,
             default: Rc::new(global.policy),
             clusters,
@@ -62,33 +66,46 @@ fn by_name<'a, T>(
 }
 
 fn cluster(block: &mut Block<'_>) -> Result<ClusterPolicy> {
+    // Whether there is a standby decides about a default, so it is looked at first.
+    let standby_cluster = block.take("standby_cluster").map(|field| standby(&field)).transpose()?;
     let mut policy = sections(block)?.policy;
+    if standby_cluster.is_some() && !block.has_in("outlier_detection", "max_ejection_percent") {
+        policy.outlier_detection.max_ejection_percent = Percent::ALL;
+    }
+    policy.standby_cluster = standby_cluster;
     if let Some(field) = block.take("hosts") {
         policy.hosts = values::hosts(&field, policy.picking.max_hosts)?;
     }
     Ok(policy)
 }
 
+fn standby(field: &Field<'_>) -> Result<String> {
+    values::text(field, |text| !text.is_empty(), "the name of another cluster")
+}
+
 fn route(block: &mut Block<'_>) -> Result<RoutePolicy> {
-    let matchers = Matcher::read_section(block)?;
-    Ok(RoutePolicy { matchers })
+    Ok(RoutePolicy {
+        matchers: Matcher::read_section(block)?,
+        idempotency_key: block.block("retry", |retry| Ok(retry.boolean("idempotency_key")?.unwrap_or(false)))?,
+    })
 }
 
 /// What the sections say that are the same at the top and in a cluster's block.
 struct Sections {
     policy: ClusterPolicy,
     override_header: String,
-    max_held_bytes: usize,
+    bounds: RetryBounds,
     admin: Option<Admin>,
 }
 
 fn sections(block: &mut Block<'_>) -> Result<Sections> {
     let outlier_detection = block.block("outlier_detection", OutlierDetection::read)?;
-    let (retry, max_held_bytes) = block.block("retry", RetryPolicy::read)?;
+    let (retry, bounds) = block.block("retry", RetryPolicy::read)?;
     let (picking, override_header, admin) = block.block("picking", Picking::read)?;
     Ok(Sections {
         policy: ClusterPolicy {
             hosts: Vec::new(),
+            standby_cluster: None,
             outlier_detection,
             retry,
             picking,
@@ -96,7 +113,7 @@ fn sections(block: &mut Block<'_>) -> Result<Sections> {
             matchers: Matcher::read_section(block)?,
         },
         override_header,
-        max_held_bytes,
+        bounds,
         admin,
     })
 }

@@ -28,13 +28,23 @@ pub struct RetryOn {
     pub retriable_status_codes: bool,
     /// `envoy-ratelimited`: also retry an answer with `x-envoy-ratelimited`, which otherwise is never retried.
     pub envoy_ratelimited: bool,
+    /// `cancelled`: gRPC CANCELLED (1). This and the following count if they stand in an answer's headers, as in Envoy.
+    pub grpc_cancelled: bool,
+    /// `deadline-exceeded`: gRPC DEADLINE_EXCEEDED (4).
+    pub grpc_deadline_exceeded: bool,
+    /// `internal`: gRPC INTERNAL (13).
+    pub grpc_internal: bool,
+    /// `resource-exhausted`: gRPC RESOURCE_EXHAUSTED (8).
+    pub grpc_resource_exhausted: bool,
+    /// `unavailable`: gRPC UNAVAILABLE (14).
+    pub grpc_unavailable: bool,
 }
 
 /// The flag of a name.
 type Flag = fn(&mut RetryOn) -> &mut bool;
 
 /// The names that a retry can be asked for by.
-const NAMES: [(&str, Flag); 8] = [
+const NAMES: [(&str, Flag); 13] = [
     ("5xx", |on| &mut on.any_5xx),
     ("gateway-error", |on| &mut on.gateway_error),
     ("reset", |on| &mut on.reset),
@@ -43,13 +53,21 @@ const NAMES: [(&str, Flag); 8] = [
     ("retriable-4xx", |on| &mut on.retriable_4xx),
     (STATUS_CODES, |on| &mut on.retriable_status_codes),
     ("envoy-ratelimited", |on| &mut on.envoy_ratelimited),
+    ("cancelled", |on| &mut on.grpc_cancelled),
+    ("deadline-exceeded", |on| &mut on.grpc_deadline_exceeded),
+    ("internal", |on| &mut on.grpc_internal),
+    ("resource-exhausted", |on| &mut on.grpc_resource_exhausted),
+    ("unavailable", |on| &mut on.grpc_unavailable),
 ];
+
+/// Where the conditions of `x-envoy-retry-grpc-on` begin among the names.
+const GRPC: usize = 8;
 
 /// The name that stands for the statuses of `retriable_status_codes`.
 pub(super) const STATUS_CODES: &str = "retriable-status-codes";
 
 /// Envoy's other names, and why they are refused: silence would look like support.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 3] = [
     (
         "reset-before-request",
         "a filter cannot see whether the request was sent",
@@ -59,16 +77,50 @@ const REFUSED: [(&str, &str); 8] = [
         "http3-post-connect-failure",
         "a filter cannot see the state of a QUIC connection",
     ),
-    ("cancelled", GRPC),
-    ("deadline-exceeded", GRPC),
-    ("internal", GRPC),
-    ("resource-exhausted", GRPC),
-    ("unavailable", GRPC),
 ];
 
-const GRPC: &str = "it is a gRPC status, and gRPC requests are not retried";
-
 impl RetryOn {
+    /// Whether it names a status of gRPC. gRPC calls are POSTs, which only their application knows to be idempotent: to
+    /// name one is to say so.
+    pub const fn has_grpc(&self) -> bool {
+        self.grpc_cancelled
+            || self.grpc_deadline_exceeded
+            || self.grpc_internal
+            || self.grpc_resource_exhausted
+            || self.grpc_unavailable
+    }
+
+    /// Whether each of its conditions is a failure of the host, so that an attempt which Envoy's router has repeated
+    /// must have been one.
+    pub const fn has_failures_only(&self) -> bool {
+        !self.retriable_4xx
+            && !self.retriable_status_codes
+            && !self.envoy_ratelimited
+            && !self.grpc_cancelled
+            && !self.grpc_resource_exhausted
+    }
+
+    /// Whether each of its conditions is a gateway failure (502, 503, 504, or no answer at all) or none.
+    pub const fn has_gateway_failures_only(&self) -> bool {
+        self.has_failures_only() && !self.any_5xx && !self.grpc_internal
+    }
+
+    /// The values of Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`.
+    pub fn header_values(mut self) -> [String; 2] {
+        let mut values = [String::new(), String::new()];
+        for (at, (name, condition)) in NAMES.iter().enumerate() {
+            if *condition(&mut self) {
+                let [http, grpc] = &mut values;
+                let value = if at < GRPC { http } else { grpc };
+                if !value.is_empty() {
+                    value.push(',');
+                }
+                value.push_str(name);
+            }
+        }
+        values
+    }
+
     /// Reads a list of names, or Envoy's form of it: one text with commas in between.
     pub(super) fn read(field: &Field<'_>) -> Result<Self, BoxedError> {
         let mut conditions = Self::default();

@@ -9,6 +9,10 @@ use crate::model::{FailureOrigin, Outcome};
 pub struct ResponseFlags(pub u64);
 
 impl ResponseFlags {
+    /// UH, `NoHealthyUpstream`: there is no host to send the request to.
+    pub const NO_HEALTHY_UPSTREAM: Self = Self(0x2);
+    /// NR, `NoRouteFound`: no route is for the request.
+    pub const NO_ROUTE_FOUND: Self = Self(0x100);
     /// UT, `UpstreamRequestTimeout`: the host did not answer in time.
     pub const UPSTREAM_REQUEST_TIMEOUT: Self = Self(0x4);
     /// LR, `LocalReset`: Envoy reset the stream to the host.
@@ -49,6 +53,9 @@ impl ResponseFlags {
         .or(Self::UPSTREAM_REMOTE_RESET)
         .or(Self::UPSTREAM_CONNECTION_FAILURE)
         .or(Self::UPSTREAM_CONNECTION_TERMINATION);
+
+    /// The flags that mean: the answer is Envoy's own, or nobody's.
+    pub const NOT_BY_HOST: Self = Self::NO_ANSWER.or(Self::UPSTREAM_OVERFLOW).or(Self::CLIENT_GONE);
 }
 
 /// What was seen of an attempt that reached as far as choosing a host.

@@ -36,7 +36,8 @@ impl ClusterTable {
         let verdict = match charge.cleared {
             Some(reason) => Err(reason),
             None if self.is_held(addr, now) => Err(EjectionRefusal::Held),
-            None => enforce(detector, detection, entropy).and_then(|()| may_eject(self.census(), detection)),
+            None => enforce(detector, detection, entropy)
+                .and_then(|()| may_eject(self.census(), detection, policy.standby_cluster.is_some())),
         };
         let Some(host) = self.host_mut(addr) else {
             return Change::default();

@@ -52,12 +52,16 @@ impl EjectionRefusal {
 ///
 /// The share is rounded down, as in Envoy. With `always_eject_one_host`, which is the default here (Envoy's 10 % alone
 /// ejects nobody below ten hosts), one of two hosts or more may always go, unless the share is 0 %. The last one
-/// available never goes.
+/// available never goes, unless there is a standby cluster that takes its requests.
 ///
 /// # Errors
 /// The reason to refuse.
-pub(super) const fn may_eject(census: Census, policy: &OutlierDetection) -> Result<(), EjectionRefusal> {
-    if census.available <= 1 {
+pub(super) const fn may_eject(
+    census: Census,
+    policy: &OutlierDetection,
+    has_standby: bool,
+) -> Result<(), EjectionRefusal> {
+    if census.available <= 1 && !has_standby {
         return Err(EjectionRefusal::LastHost);
     }
     if census.out >= allowed(census, policy) {
@@ -82,19 +86,19 @@ mod tests {
     use crate::model::Percent;
 
     /// How many of `hosts` hosts can go one after the other.
-    fn can_go(hosts: usize, policy: &OutlierDetection) -> usize {
+    fn can_go(hosts: usize, policy: &OutlierDetection, has_standby: bool) -> usize {
         let census = |out| Census {
             known: hosts,
             out,
             available: hosts - out,
         };
         (0..hosts)
-            .take_while(|out| may_eject(census(*out), policy).is_ok())
+            .take_while(|out| may_eject(census(*out), policy, has_standby).is_ok())
             .count()
     }
 
     #[test]
-    fn the_share_is_exact_at_every_size_and_one_host_always_stays() {
+    fn the_share_is_exact_at_every_size_and_one_host_stays_unless_there_is_a_standby() {
         for hosts in 0..=100_usize {
             for share in 0..=100_usize {
                 for at_least in [0, 1] {
@@ -109,9 +113,14 @@ mod tests {
                         (hosts * share / 100).max(at_least)
                     };
                     assert_eq!(
-                        can_go(hosts, &policy),
+                        can_go(hosts, &policy, false),
                         by_share.min(hosts.saturating_sub(1)),
                         "{share} % of {hosts}, {at_least}"
+                    );
+                    assert_eq!(
+                        can_go(hosts, &policy, true),
+                        by_share.min(hosts),
+                        "{share} % of {hosts}, {at_least}, with a standby"
                     );
                 }
             }

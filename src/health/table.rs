@@ -298,7 +298,8 @@ impl ClusterTable {
     pub(super) fn readmit(&mut self, addr: HostAddr, policy: &ClusterPolicy, now: Timestamp) -> Change {
         let mut change = Change::default();
         let census = self.census();
-        let too_many = census.out > allowed(census, &policy.outlier_detection) || census.available == 0;
+        let nobody_left = census.available == 0 && policy.standby_cluster.is_none();
+        let too_many = census.out > allowed(census, &policy.outlier_detection) || nobody_left;
         let held = self.is_held(addr, now);
         if let Some(host) = self.host_mut(addr)
             && host.is_out()

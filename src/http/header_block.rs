@@ -73,6 +73,12 @@ impl HeaderBlock {
         })
     }
 
+    /// Whether all names and values are UTF-8: a callout carries nothing else.
+    pub fn is_text(&self) -> bool {
+        let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
+        self.pairs().all(|(name, value)| is_text(name) && is_text(value))
+    }
+
     /// The first value of the header called `name` (lower-case), if it is a number.
     pub fn number<N: FromStr>(&self, name: &[u8]) -> Option<N> {
         self.get(name).and_then(number)

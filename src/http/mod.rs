@@ -5,5 +5,5 @@ mod request;
 mod retry_after;
 
 pub use header_block::{HeaderBlock, Pair, SERVICE_TIME, number};
-pub use request::{Method, RequestFacts};
-pub use retry_after::{grpc_pushback, retry_after};
+pub use request::{Method, RequestFacts, STANDBY_HEADER};
+pub use retry_after::{Asked, asked, grpc_pushback, retry_after};

@@ -1,7 +1,10 @@
 //! What a request's headers say about it.
 
-use super::HeaderBlock;
+use super::{HeaderBlock, number};
 use std::time::Duration;
+
+/// The request header that a route can match to send a request to a standby cluster; only the filter sets it.
+pub const STANDBY_HEADER: &str = "x-sidestep-cluster";
 
 /// The request methods that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub enum Method {
     /// Another method that is idempotent: GET, OPTIONS, TRACE, PUT, DELETE (RFC 9110, section 9.2.2) and
     /// QUERY (RFC 10008).
     Idempotent,
+    /// POST or PATCH: idempotent if its `Idempotency-Key` makes it so (draft-ietf-httpapi-idempotency-key-header).
+    Keyable,
     /// CONNECT: a tunnel.
     Connect,
     /// Any other method: it may not be repeated (RFC 9110, section 9.2.2).
@@ -23,6 +28,7 @@ impl Method {
         match name {
             b"HEAD" => Self::Head,
             b"GET" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE" | b"QUERY" => Self::Idempotent,
+            b"POST" | b"PATCH" => Self::Keyable,
             b"CONNECT" => Self::Connect,
             _ => Self::Other,
         }
@@ -31,11 +37,20 @@ impl Method {
 
 /// What a request's headers say, found in one pass over them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations of one request")]
 pub struct RequestFacts {
     /// The request's method.
     pub method: Method,
     /// The request carries the override header: a client tries to name the host.
     pub names_host: bool,
+    /// The request carries [`STANDBY_HEADER`]: a client tries to name the cluster.
+    pub names_cluster: bool,
+    /// The request has an `Idempotency-Key`.
+    pub idempotency_key: bool,
+    /// The request was sent in early data (`early-data: 1`, RFC 8470, section 5.1), so it may be a replay.
+    pub early_data: bool,
+    /// The length of the body, if the request says.
+    pub content_length: Option<usize>,
     /// The request is gRPC (`content-type: application/grpc`, with or without `+proto` and the like).
     pub grpc: bool,
     /// The request asks for another protocol (WebSocket and the like).
@@ -57,6 +72,10 @@ impl RequestFacts {
         let mut facts = Self {
             method: Method::Other,
             names_host: false,
+            names_cluster: false,
+            idempotency_key: false,
+            early_data: false,
+            content_length: None,
             grpc: false,
             upgrade: false,
             streams: false,
@@ -69,10 +88,14 @@ impl RequestFacts {
                 b":method" => facts.method = Method::from_name(value),
                 b"content-type" => facts.grpc = is_grpc(value),
                 b"accept" => facts.streams |= value.starts_with(b"text/event-stream"),
+                b"content-length" => facts.content_length = number(value),
+                b"idempotency-key" => facts.idempotency_key = true,
+                b"early-data" => facts.early_data |= value == b"1",
                 b"upgrade" | b":protocol" => facts.upgrade = true,
                 b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
                 b"x-envoy-upstream-rq-timeout-ms" => facts.asks_for_timeout = millis(value),
                 b"x-envoy-upstream-rq-per-try-timeout-ms" => facts.asks_for_try_timeout = millis(value),
+                _ if name == STANDBY_HEADER.as_bytes() => facts.names_cluster = true,
                 _ => facts.names_host |= name == override_header.as_bytes(),
             }
         }
@@ -106,7 +129,10 @@ mod tests {
             assert_eq!(Method::from_name(name.as_bytes()), Method::Idempotent, "{name}");
         }
         assert_eq!(Method::from_name(b"HEAD"), Method::Head);
-        for name in ["POST", "PATCH", "LOCK", "get", ""] {
+        for name in ["POST", "PATCH"] {
+            assert_eq!(Method::from_name(name.as_bytes()), Method::Keyable, "{name}");
+        }
+        for name in ["LOCK", "get", "post", ""] {
             assert_eq!(Method::from_name(name.as_bytes()), Method::Other, "{name}");
         }
     }

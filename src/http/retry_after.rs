@@ -1,8 +1,32 @@
 //! When a host that asked for less may be asked again.
 
-use super::number;
+use super::{HeaderBlock, number};
 use crate::model::Timestamp;
 use std::time::{Duration, UNIX_EPOCH};
+
+/// When a host that has failed wants to be asked again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// It does not say.
+    #[default]
+    Nothing,
+    /// After this long.
+    After(Duration),
+    /// Not at all: this request is not to be repeated.
+    Never,
+}
+
+/// When a host wants to be asked again, by the headers of its answer. `grpc-retry-pushback-ms` goes before `Retry-After`;
+/// one that is negative or no number means not at all (gRPC proposal A6).
+pub fn asked(headers: &HeaderBlock, now: Timestamp) -> Asked {
+    if let Some(value) = headers.get(b"grpc-retry-pushback-ms") {
+        return grpc_pushback(value).map_or(Asked::Never, Asked::After);
+    }
+    let value = headers.get(b"retry-after");
+    value
+        .and_then(|value| retry_after(value, now))
+        .map_or(Asked::Nothing, Asked::After)
+}
 
 /// How long a `Retry-After` header asks to wait, from `now`: seconds or a date (RFC 9110, section 10.2.3). `None` if it
 /// says neither, or a date that is past.
@@ -63,6 +87,21 @@ mod tests {
             retry_after(b"99999999999999999999999", EXAMPLE),
             Some(Duration::from_secs(u64::MAX))
         );
+    }
+
+    #[test]
+    fn pushback_goes_first_and_can_forbid_what_retry_after_would_allow() {
+        let at = |pairs: &[(&[u8], &[u8])]| asked(&HeaderBlock::from_pairs(pairs), EXAMPLE);
+        let after = (&b"retry-after"[..], &b"2"[..]);
+        assert_eq!(at(&[]), Asked::Nothing);
+        assert_eq!(at(&[after]), Asked::After(Duration::from_secs(2)));
+        assert_eq!(
+            at(&[after, (b"grpc-retry-pushback-ms", b"30")]),
+            Asked::After(Duration::from_millis(30))
+        );
+        for value in [&b"-1"[..], b"soon", b""] {
+            assert_eq!(at(&[after, (b"grpc-retry-pushback-ms", value)]), Asked::Never);
+        }
     }
 
     #[test]

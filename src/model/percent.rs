@@ -19,6 +19,11 @@ impl Percent {
         if value <= 100 { Some(Self(value as u8)) } else { None }
     }
 
+    /// So many of a hundred, at most all.
+    pub const fn of_hundred(count: u8) -> Self {
+        Self(if count > 100 { 100 } else { count })
+    }
+
     /// The number, 0 to 100.
     pub const fn get(self) -> u8 {
         self.0

@@ -3,8 +3,8 @@
 use crate::model::{Entropy, HostAddr, Share};
 use std::fmt::Write;
 
-/// How many hosts a pin names. The first is meant; Envoy goes on to the next only if a host has left the cluster,
-/// and to its own load balancing when the list is used up.
+/// How many hosts a pin names for a single attempt. The first is meant; Envoy goes on to the next only if a host has left
+/// the cluster, and to its own load balancing when the list is used up.
 const PIN_HOSTS: usize = 3;
 
 /// A host that may take an attempt.
@@ -18,32 +18,45 @@ pub struct Candidate {
     pub share: Share,
 }
 
-/// The ordered list of hosts that one request is sent to, as the override header's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The ordered list of hosts that one request is sent to, as the override header's value: each attempt takes the next.
+/// Names one host at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    hosts: [Option<HostAddr>; PIN_HOSTS],
+    hosts: Box<[HostAddr]>,
 }
 
 impl Pin {
+    /// A pin to this host alone.
+    pub fn to(host: HostAddr) -> Self {
+        Self { hosts: [host].into() }
+    }
+
     /// This pin with `host` before its hosts, which Envoy goes on to should `host` have left the cluster.
     #[must_use]
     pub fn led_by(self, host: HostAddr) -> Self {
-        let mut hosts = [None; PIN_HOSTS];
+        let length = self.hosts.len().max(PIN_HOSTS);
         let others = self.hosts().filter(|other| *other != host);
-        for (slot, addr) in hosts.iter_mut().zip(std::iter::once(host).chain(others)) {
-            *slot = Some(addr);
+        Self {
+            hosts: std::iter::once(host).chain(others).take(length).collect(),
         }
-        Self { hosts }
     }
 
     /// The hosts in order.
     pub fn hosts(&self) -> impl Iterator<Item = HostAddr> {
-        self.hosts.iter().flatten().copied()
+        self.hosts.iter().copied()
     }
 
     /// The host that is meant.
     pub fn first(&self) -> Option<HostAddr> {
         self.hosts().next()
+    }
+
+    /// The hosts of the attempts that failed before the last one, if that was the `attempts`-th and went to `last`: Envoy
+    /// takes one host after the other. `None` if that can't be, or if hosts have left the cluster meanwhile, so that it
+    /// is not known whom Envoy passed over.
+    pub fn failed_before(&self, attempts: usize, last: HostAddr) -> Option<&[HostAddr]> {
+        let before = attempts.checked_sub(1)?;
+        (*self.hosts.get(before)? == last).then(|| self.hosts.get(..before))?
     }
 
     /// The value of the override header: `ip:port,ip:port`.
@@ -75,6 +88,12 @@ impl Rotation {
     /// one drawn at random (the power of two choices); behind it the hosts that follow. A host with less than a full
     /// share leaves some of its turns to hosts drawn at random. `None` without candidates.
     pub fn pick(&mut self, candidates: &[Candidate], entropy: &mut Entropy) -> Option<Pin> {
+        let attempts = candidates.len().min(PIN_HOSTS);
+        self.pick_for(candidates, attempts, entropy)
+    }
+
+    /// As [`Self::pick`], with a host for each of so many attempts; if there are fewer hosts they take turns.
+    pub fn pick_for(&mut self, candidates: &[Candidate], attempts: usize, entropy: &mut Entropy) -> Option<Pin> {
         let count = candidates.len();
         let turn = self.next.checked_rem(count)?;
         self.next = turn.wrapping_add(1);
@@ -88,11 +107,10 @@ impl Rotation {
             // Should all that are drawn leave their turns too, the one in turn takes it after all.
             pass_on(candidates, entropy).unwrap_or(turn)
         };
-        let mut hosts = [None; PIN_HOSTS];
-        for (slot, candidate) in hosts.iter_mut().zip(candidates.iter().cycle().skip(chosen).take(count)) {
-            *slot = Some(candidate.addr);
-        }
-        Some(Pin { hosts })
+        let in_turn = candidates.iter().cycle().skip(chosen).take(attempts.max(1));
+        Some(Pin {
+            hosts: in_turn.map(|candidate| candidate.addr).collect(),
+        })
     }
 }
 
@@ -188,6 +206,37 @@ mod tests {
         for other in [0, 1, 3, 4] {
             assert!((11_900..12_600).contains(&taken[&hosts[other].addr]), "{taken:?}");
         }
+    }
+
+    #[test]
+    fn each_attempt_has_a_host_of_its_own_while_there_are_enough() {
+        for (hosts, attempts) in [(1, 1), (2, 2), (2, 4), (3, 2), (5, 11)] {
+            let candidates = candidates(&vec![0; hosts]);
+            let pin = Rotation::default().pick_for(&candidates, attempts, &mut Entropy::seeded(1));
+            let named: Vec<_> = pin.iter().flat_map(Pin::hosts).collect();
+            assert_eq!(named.len(), attempts);
+            for window in named.windows(hosts.min(attempts)) {
+                let different: std::collections::HashSet<_> = window.iter().collect();
+                assert_eq!(different.len(), window.len(), "{named:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_failed_before_the_last_attempt_stands_before_it_in_the_pin() {
+        let hosts = candidates(&[0; 3]);
+        let [a, b, c] = [0, 1, 2].map(|at| hosts[at].addr);
+        let pin = Pin {
+            hosts: [a, b, c].into(),
+        };
+        assert_eq!(pin.failed_before(1, a), Some(&[][..]));
+        assert_eq!(pin.failed_before(2, b), Some(&[a][..]));
+        assert_eq!(pin.failed_before(3, c), Some(&[a, b][..]));
+        // Somebody was passed over, or the list was used up, or there was no attempt at all.
+        assert_eq!(pin.failed_before(1, b), None);
+        assert_eq!(pin.failed_before(2, c), None);
+        assert_eq!(pin.failed_before(4, a), None);
+        assert_eq!(pin.failed_before(0, a), None);
     }
 
     #[test]

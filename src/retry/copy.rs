@@ -1,7 +1,10 @@
 //! The copy of a request that a retry is made from.
 
 use super::{Held, HeldBytes, RetryRefusal};
-use crate::http::HeaderBlock;
+use crate::http::{HeaderBlock, STANDBY_HEADER};
+
+/// The header by which Envoy tells a host the how manieth attempt a request is.
+const ATTEMPT_COUNT: &str = "x-envoy-attempt-count";
 
 /// A request as it came, kept until its answer is good.
 #[derive(Debug)]
@@ -86,12 +89,7 @@ impl Keep {
 
     /// Whether the request is whole, and can be sent again as it is.
     pub fn is_repeatable(&self) -> bool {
-        let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
-        self.whole().is_ok_and(|copy| {
-            copy.headers
-                .pairs()
-                .all(|(name, value)| is_text(name) && is_text(value))
-        })
+        self.whole().is_ok_and(|copy| copy.headers.is_text())
     }
 
     /// The whole copy.
@@ -114,7 +112,8 @@ impl RequestCopy {
     }
 
     /// The headers of an attempt at the host that `pin` names: those of the request, less what belongs to one hop
-    /// or steers Envoy's router, plus the override header.
+    /// or steers Envoy's router, plus the override header and `x-envoy-attempt-count`. `attempt` is the number of the
+    /// attempt in digits.
     ///
     /// # Errors
     /// If a value is not UTF-8: the callout's interface takes text only.
@@ -122,6 +121,7 @@ impl RequestCopy {
         &'a self,
         override_header: &'a str,
         pin: Option<&'a str>,
+        attempt: &'a str,
     ) -> Result<Vec<(&'a str, &'a str)>, RetryRefusal> {
         let mut headers = Vec::with_capacity(32);
         for (name, value) in self.headers.pairs() {
@@ -132,6 +132,7 @@ impl RequestCopy {
             }
         }
         headers.extend(pin.map(|pin| (override_header, pin)));
+        headers.push((ATTEMPT_COUNT, attempt));
         Ok(headers)
     }
 
@@ -146,16 +147,22 @@ impl RequestCopy {
 }
 
 /// Request headers that an attempt by callout goes without: the framing of the first hop (the callout has its
-/// own), and what Envoy's router takes as orders and removes.
+/// own), what Envoy's router takes as orders and removes, and the count that the attempt gets anew.
 fn is_left_out(name: &str) -> bool {
+    is_order(name)
+        || name == ATTEMPT_COUNT
+        || name == STANDBY_HEADER
+        || matches!(
+            name,
+            "transfer-encoding" | "connection" | "keep-alive" | "proxy-connection" | "expect"
+        )
+}
+
+/// Request headers that Envoy's router takes as orders and removes.
+pub(super) fn is_order(name: &str) -> bool {
     matches!(
         name,
-        "transfer-encoding"
-            | "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "expect"
-            | "x-envoy-retry-on"
+        "x-envoy-retry-on"
             | "x-envoy-retry-grpc-on"
             | "x-envoy-max-retries"
             | "x-envoy-retriable-status-codes"
@@ -219,6 +226,7 @@ mod tests {
             (b":path", b"/"),
             (b"transfer-encoding", b"chunked"),
             (b"x-envoy-retry-on", b"5xx"),
+            (b"x-envoy-attempt-count", b"1"),
             (b"x-sidestep-host", b"6.6.6.6:6"),
             (b"a", b"1"),
             (b"a", b"2"),
@@ -226,14 +234,15 @@ mod tests {
         let keep = Keep::start(headers, true, &budget);
         let attempt = keep
             .whole()
-            .and_then(|copy| copy.attempt_headers("x-sidestep-host", Some("10.0.0.1:80")));
+            .and_then(|copy| copy.attempt_headers("x-sidestep-host", Some("10.0.0.1:80"), "2"));
         assert_eq!(
             attempt,
             Ok(vec![
                 (":path", "/"),
                 ("a", "1"),
                 ("a", "2"),
-                ("x-sidestep-host", "10.0.0.1:80")
+                ("x-sidestep-host", "10.0.0.1:80"),
+                ("x-envoy-attempt-count", "2")
             ])
         );
     }

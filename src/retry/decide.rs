@@ -3,7 +3,7 @@
 use super::RetryRefusal;
 use crate::config::RetryPolicy;
 use crate::detect::ResponseFlags;
-use crate::http::{Method, RequestFacts};
+use crate::http::{Asked, Method, RequestFacts};
 use crate::model::Timestamp;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub struct Failed {
     pub status: u16,
     /// Why Envoy answered in the host's place, if it did.
     pub flags: ResponseFlags,
+    /// The gRPC status, if the answer's headers have one.
+    pub grpc_status: Option<u32>,
     /// The host refused the stream (`REFUSED_STREAM`): it did not process it.
     pub refused_stream: bool,
     /// The answer has `x-envoy-overloaded`.
@@ -28,6 +30,10 @@ pub struct Failed {
     pub risked: bool,
     /// Envoy's router made more than one attempt of its own, or was asked to by the request.
     pub router_retries: bool,
+    /// The request came in early data.
+    pub early_data: bool,
+    /// When the host wants to be asked again.
+    pub asked: Asked,
 }
 
 /// What to do about a failed attempt.
@@ -52,11 +58,12 @@ pub enum Standing {
     Good,
 }
 
-/// Whether a request may ever be repeated, by its headers alone.
+/// Whether a request may ever be repeated by a callout, by its headers alone. `keyed`: its route lets it be repeated if
+/// it has an `Idempotency-Key`, and it has one.
 ///
 /// # Errors
 /// Why not.
-pub const fn screen(facts: &RequestFacts) -> Result<(), RetryRefusal> {
+pub const fn screen(facts: &RequestFacts, keyed: bool) -> Result<(), RetryRefusal> {
     if facts.grpc {
         return Err(RetryRefusal::Grpc);
     }
@@ -68,7 +75,8 @@ pub const fn screen(facts: &RequestFacts) -> Result<(), RetryRefusal> {
     }
     match facts.method {
         Method::Head | Method::Idempotent => Ok(()),
-        Method::Connect | Method::Other => Err(RetryRefusal::Method),
+        Method::Keyable if keyed => Ok(()),
+        Method::Keyable | Method::Connect | Method::Other => Err(RetryRefusal::Method),
     }
 }
 
@@ -112,7 +120,15 @@ pub fn is_worth_a_retry(failed: &Failed, policy: &RetryPolicy) -> bool {
             || (on.connect_failure && connect_failure)
             || (on.refused_stream && failed.refused_stream);
     }
-    (on.any_5xx && (500..=599).contains(&failed.status))
+    let grpc = match failed.grpc_status {
+        Some(1) => on.grpc_cancelled,
+        Some(4) => on.grpc_deadline_exceeded,
+        Some(8) => on.grpc_resource_exhausted,
+        Some(13) => on.grpc_internal,
+        Some(14) => on.grpc_unavailable,
+        _ => false,
+    };
+    grpc || (on.any_5xx && (500..=599).contains(&failed.status))
         || (on.gateway_error && (502..=504).contains(&failed.status))
         || (on.retriable_4xx && failed.status == 409)
         || (on.retriable_status_codes && policy.retriable_status_codes.contains(&failed.status))
@@ -132,6 +148,12 @@ pub fn decide(failed: &Failed, policy: &RetryPolicy, attempts: u32, deadline: Ti
     }
     if failed.rate_limited && !failed.risked && !policy.retry_on.envoy_ratelimited {
         return Decision::Refuse(RetryRefusal::RateLimited);
+    }
+    if failed.status == 425 && failed.early_data {
+        return Decision::Refuse(RetryRefusal::EarlyData);
+    }
+    if failed.asked == Asked::Never {
+        return Decision::Refuse(RetryRefusal::RetryAfter);
     }
     if failed.router_retries {
         return Decision::Refuse(RetryRefusal::RouteRetries);

@@ -9,7 +9,7 @@ pub enum RetryRefusal {
     Connect,
     /// The request asks for another protocol.
     Upgrade,
-    /// gRPC: its answer can't be replaced by a callout's.
+    /// gRPC, and `retry_on` names none of its statuses; or the engine is the filter, whose callouts can't answer it.
     Grpc,
     /// The body is larger than `max_body_bytes`.
     BodyTooLarge,
@@ -37,11 +37,21 @@ pub enum RetryRefusal {
     PinsIgnored,
     /// Envoy did not take the callout.
     DispatchFailed,
+    /// The budget is used up.
+    Budget,
+    /// `max_concurrent_retries` callouts of this VM are out.
+    ConcurrentRetries,
+    /// The host wants to be asked again later than `max_retry_after`, or not at all, and no other host is left.
+    RetryAfter,
+    /// 425 to a request that came in early data: only its sender can send it again (RFC 8470, section 5.2).
+    EarlyData,
+    /// The route changes requests, or it is not known yet whether it does, so a callout would send another request.
+    RouteChanges,
 }
 
 impl RetryRefusal {
     /// All reasons.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Method,
         Self::Connect,
         Self::Upgrade,
@@ -59,6 +69,11 @@ impl RetryRefusal {
         Self::NoOtherHost,
         Self::PinsIgnored,
         Self::DispatchFailed,
+        Self::Budget,
+        Self::ConcurrentRetries,
+        Self::RetryAfter,
+        Self::EarlyData,
+        Self::RouteChanges,
     ];
 
     /// The name in metrics and logs.
@@ -81,6 +96,11 @@ impl RetryRefusal {
             Self::NoOtherHost => "no_other_host",
             Self::PinsIgnored => "pins_ignored",
             Self::DispatchFailed => "dispatch_failed",
+            Self::Budget => "budget",
+            Self::ConcurrentRetries => "concurrent_retries",
+            Self::RetryAfter => "retry_after",
+            Self::EarlyData => "early_data",
+            Self::RouteChanges => "route_changes",
         }
     }
 }

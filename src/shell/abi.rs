@@ -69,10 +69,28 @@ mod host {
             value: *const u8,
             value_size: usize,
         ) -> u32;
+        pub(super) fn proxy_add_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
         pub(super) fn proxy_get_property(
             path: *const u8,
             path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize)
+        -> u32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+        pub(super) fn proxy_call_foreign_function(
+            name: *const u8,
+            name_size: usize,
+            arguments: *const u8,
+            arguments_size: usize,
             data: *mut *mut u8,
             size: *mut usize,
         ) -> u32;
@@ -189,6 +207,13 @@ pub(super) fn replace_value(map: Map, name: &str, value: &str) -> HostResult<()>
     })
 }
 
+pub(super) fn add_value(map: Map, name: &str, value: &str) -> HostResult<()> {
+    // SAFETY: as above.
+    check(unsafe {
+        host::proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
 pub(super) fn remove_value(map: Map, name: &str) -> HostResult<()> {
     // SAFETY: as above.
     check(unsafe { host::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
@@ -198,6 +223,29 @@ pub(super) fn remove_value(map: Map, name: &str) -> HostResult<()> {
 pub(super) fn property(path: &str) -> HostResult<Option<Vec<u8>>> {
     // SAFETY: as above.
     take(|data, size| unsafe { host::proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Sets an attribute of the module's own; Envoy keeps it as `wasm.` and its path.
+pub(super) fn set_property(path: &str, value: &str) -> HostResult<()> {
+    // SAFETY: as above.
+    check(unsafe { host::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// Lets the following calls act on another context.
+pub(super) fn set_effective_context(context: u32) -> HostResult<()> {
+    // SAFETY: no pointers.
+    check(unsafe { host::proxy_set_effective_context(context) })
+}
+
+/// Calls a function of Envoy's own that takes and gives nothing.
+pub(super) fn call_foreign_function(name: &str) -> HostResult<()> {
+    // SAFETY: as above; what the function gives, should it give anything, is taken and dropped.
+    take(|data, size| unsafe {
+        host::proxy_call_foreign_function(name.as_ptr(), name.len(), std::ptr::null(), 0, data, size)
+    })?
+    .map(drop)
+    // There is no such function.
+    .ok_or(HostError::Status(NOT_FOUND))
 }
 
 pub(super) fn shared_data(key: &str) -> HostResult<Option<(Vec<u8>, u32)>> {
@@ -213,8 +261,14 @@ pub(super) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> HostResult<(
     check(unsafe { host::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
 }
 
-/// The response side of a stream, by its number in the ABI.
+/// The two sides of a stream, by their numbers in the ABI.
+const REQUEST: u32 = 0;
 const RESPONSE: u32 = 1;
+
+pub(super) fn resume_request() -> HostResult<()> {
+    // SAFETY: no pointers.
+    check(unsafe { host::proxy_continue_stream(REQUEST) })
+}
 
 pub(super) fn resume_response() -> HostResult<()> {
     // SAFETY: no pointers.

@@ -1,7 +1,7 @@
 //! Envoy as a [`Host`].
 
 use super::abi::{self, Buffer, Map};
-use crate::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId};
+use crate::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId, StreamId};
 use crate::http::{HeaderBlock, Pair};
 use crate::metrics::{Metric, MetricKind};
 use crate::model::Timestamp;
@@ -24,6 +24,10 @@ impl Host for Envoy {
         abi::set_tick_period(millis(period))
     }
 
+    fn act_on(&self, stream: StreamId) -> HostResult<()> {
+        abi::set_effective_context(stream.0)
+    }
+
     fn request_headers(&self) -> HostResult<HeaderBlock> {
         abi::pairs(Map::RequestHeaders).map(HeaderBlock::from_wire)
     }
@@ -40,6 +44,14 @@ impl Host for Envoy {
         abi::buffer(Buffer::RequestBody, size)
     }
 
+    fn resume_request(&self) -> HostResult<()> {
+        abi::resume_request()
+    }
+
+    fn clear_route_cache(&self) -> HostResult<()> {
+        abi::call_foreign_function("clear_route_cache")
+    }
+
     fn request_trailers(&self) -> HostResult<HeaderBlock> {
         abi::pairs(Map::RequestTrailers).map(HeaderBlock::from_wire)
     }
@@ -50,6 +62,14 @@ impl Host for Envoy {
 
     fn replace_response_headers(&self, headers: &[Pair<'_>]) -> HostResult<()> {
         abi::set_pairs(Map::ResponseHeaders, HeaderBlock::from_pairs(headers).as_wire())
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) -> HostResult<()> {
+        abi::replace_value(Map::ResponseHeaders, name, value)
+    }
+
+    fn add_response_header(&self, name: &str, value: &str) -> HostResult<()> {
+        abi::add_value(Map::ResponseHeaders, name, value)
     }
 
     fn replace_response_body(&self, size: usize, body: &[u8]) -> HostResult<()> {
@@ -76,12 +96,17 @@ impl Host for Envoy {
         abi::send_local_response(status, details, HeaderBlock::from_pairs(headers).as_wire(), body)
     }
 
+    fn set_filter_state(&self, name: &str, value: &str) -> HostResult<()> {
+        abi::set_property(name, value)
+    }
+
     fn attribute(&self, attribute: Attribute) -> HostResult<Option<Vec<u8>>> {
         abi::property(match attribute {
             Attribute::ClusterName => "xds\0cluster_name",
             Attribute::UpstreamAddress => "upstream\0address",
             Attribute::RequestTime => "request\0time",
             Attribute::RouteName => "xds\0route_name",
+            Attribute::VirtualHostName => "xds\0virtual_host_name",
             Attribute::ResponseFlags => "response\0flags",
             Attribute::ResponseCodeDetails => "response\0code_details",
             Attribute::AttemptCount => "upstream\0request_attempt_count",

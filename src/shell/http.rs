@@ -1,35 +1,35 @@
 //! One stream's callbacks.
 
 use super::envoy::Envoy;
-use super::root::SharedWorker;
-use crate::host::CalloutToken;
-use crate::stream::{Flow, Stream};
+use super::root::SharedPlugin;
+use crate::host::{CalloutToken, StreamId};
+use crate::stream::{Flow, Slot, Stream};
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 /// One stream's context.
 pub(super) struct Http {
-    worker: SharedWorker,
-    stream: Stream,
+    plugin: SharedPlugin,
+    slot: Slot,
 }
 
 impl Http {
-    pub(super) fn new(worker: SharedWorker) -> Self {
+    pub(super) fn new(plugin: SharedPlugin, id: StreamId) -> Self {
         Self {
-            worker,
-            stream: Stream::default(),
+            plugin,
+            slot: Slot::Here(Stream::new(id)),
         }
     }
 
-    /// Runs a step of the stream. Without a worker (not configured, or within another callback, neither of which
+    /// Runs a step of the stream. Without a plugin (not configured, or within another callback, neither of which
     /// Envoy does) the stream goes on untouched.
     fn step(&mut self, step: impl FnOnce(&mut Stream, &mut Worker<Envoy>) -> Flow) -> Action {
-        let Ok(mut worker) = self.worker.try_borrow_mut() else {
+        let Ok(mut plugin) = self.plugin.try_borrow_mut() else {
             log::error!("a callback came within another one");
             return Action::Continue;
         };
-        match worker.as_mut().map(|worker| step(&mut self.stream, worker)) {
+        match plugin.as_mut().map(|plugin| plugin.step(&mut self.slot, step)) {
             None | Some(Flow::Continue) => Action::Continue,
             Some(Flow::Pause) => Action::Pause,
         }

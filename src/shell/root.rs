@@ -3,33 +3,34 @@
 use super::envoy::Envoy;
 use super::http::Http;
 use crate::config::Config;
-use crate::host::{CalloutToken, Host};
+use crate::host::{CalloutToken, Host, StreamId};
+use crate::stream::Plugin;
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The worker, shared by the plugin and its streams. Callbacks come one at a time.
-pub(super) type SharedWorker = Rc<RefCell<Option<Worker<Envoy>>>>;
+/// The plugin, shared by its root context and its streams. Callbacks come one at a time.
+pub(super) type SharedPlugin = Rc<RefCell<Option<Plugin<Envoy>>>>;
 
 /// The plugin's root context.
 pub(super) struct Root {
-    worker: SharedWorker,
+    plugin: SharedPlugin,
 }
 
 impl Root {
     pub(super) fn new() -> Self {
         Self {
-            worker: SharedWorker::default(),
+            plugin: SharedPlugin::default(),
         }
     }
 
-    fn with_worker(&self, act: impl FnOnce(&mut Worker<Envoy>)) {
-        if let Ok(mut worker) = self.worker.try_borrow_mut()
-            && let Some(worker) = worker.as_mut()
+    fn with_plugin(&self, act: impl FnOnce(&mut Plugin<Envoy>)) {
+        if let Ok(mut plugin) = self.plugin.try_borrow_mut()
+            && let Some(plugin) = plugin.as_mut()
         {
-            act(worker);
+            act(plugin);
         }
     }
 
@@ -39,15 +40,15 @@ impl Root {
             .configuration()
             .map_err(|error| format!("configuration not readable: {error}"))?;
         let config = Config::from_json(&bytes).map_err(|error| format!("configuration refused: {error}"))?;
-        let mut worker = self.worker.try_borrow_mut().map_err(|error| error.to_string())?;
-        *worker = Some(Worker::start(Envoy, config, fingerprint(&bytes)));
+        let mut plugin = self.plugin.try_borrow_mut().map_err(|error| error.to_string())?;
+        *plugin = Some(Plugin::new(Worker::start(Envoy, config, fingerprint(&bytes))));
         Ok(())
     }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token_id: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
-        self.with_worker(|worker| worker.on_callout_response(CalloutToken(token_id), num_headers, body_size));
+        self.with_plugin(|plugin| plugin.on_callout_response(CalloutToken(token_id), num_headers, body_size));
     }
 }
 
@@ -63,11 +64,11 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.with_worker(Worker::on_tick);
+        self.with_plugin(Plugin::on_tick);
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(Rc::clone(&self.worker))))
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(Rc::clone(&self.plugin), StreamId(context_id))))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -2,20 +2,47 @@
 //!
 //! Callbacks come in; what is decided goes out as calls to the host. The decisions themselves are made in
 //! [`retry`](crate::retry), [`detect`](crate::detect), [`health`](crate::health) and [`pick`](crate::pick).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `plugin` | the plugin in one VM: the worker, and the streams that wait for a moment |
+//! | `request` | the request's way in: strip, choose the engine, steer, copy |
+//! | `response` | the response's way out: what it says about its host, and whether it is good enough |
+//! | `retrying`, `attempt` | a retry by the filter: when, where, and what its answer means |
+//! | `deliver` | an answer in another one's place |
+//! | `router` | retries by Envoy's router: told beforehand, accounted for afterwards |
+//! | `hedge` | a second attempt while the first one is out |
+//! | `standby` | a first attempt at the standby cluster |
+//! | `tale` | what the request went through, for client and access log |
+//! | `answer`, `seen`, `watch` | what callouts' answers, answers and their ends say |
 
 mod answer;
+mod attempt;
+mod deliver;
+mod hedge;
+mod plugin;
 mod request;
 mod response;
 mod retrying;
+mod router;
 mod seen;
+mod standby;
+mod tale;
 mod watch;
 
-use crate::host::{Attribute, CalloutToken, Host};
+pub use plugin::{Plugin, Slot};
+
+use crate::config::Engine;
+use crate::host::{Attribute, CalloutToken, Host, StreamId};
+use crate::http::HeaderBlock;
 use crate::model::{HostAddr, Timestamp};
-use crate::retry::{FirstBody, Keep, RetryRefusal, Standing};
+use crate::retry::{FirstBody, Keep, RetryRefusal, Standing, Withdrawal};
 use crate::worker::{Steering, Worker};
 use answer::Answered;
+use attempt::Sent;
+use router::RouterRetries;
 use std::time::Duration;
+use tale::Tale;
 use watch::Watch;
 
 /// What Envoy is to do with what it just handed over.
@@ -31,21 +58,44 @@ pub enum Flow {
 /// One request.
 #[derive(Debug)]
 pub struct Stream {
+    id: StreamId,
     /// When the request came, once somebody has asked.
     began: Option<Timestamp>,
     keep: Keep,
-    /// HEAD: no answer has a body.
-    head: bool,
-    grpc: bool,
-    router_retries: bool,
+    /// What the request's headers say that matters later.
+    traits: Traits,
     asks_for_timeout: Option<Duration>,
     asks_for_try_timeout: Option<Duration>,
     /// Where the first attempt was sent, and why.
     steering: Option<Steering>,
     /// When the request was sent as a trial: later than it came, if another filter held it back.
     trial_sent: Option<Timestamp>,
+    /// Envoy's router was told to retry.
+    router: Option<Box<RouterRetries>>,
+    /// A second attempt that has been sent, or is to be sent then.
+    hedge: Option<Box<hedge::Hedging>>,
     phase: Phase,
     watch: Option<Watch>,
+    /// The request as it came, to be held against what the router sent.
+    watched: Option<Box<HeaderBlock>>,
+    tale: Option<Box<Tale>>,
+}
+
+/// What a request's headers say that matters after they have gone.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent observations of one request")]
+struct Traits {
+    /// HEAD: no answer has a body.
+    head: bool,
+    grpc: bool,
+    /// It asks Envoy's router to retry, or its route retries by itself.
+    router_retries: bool,
+    /// It may be repeated because of its `Idempotency-Key`.
+    keyed: bool,
+    /// It came in early data.
+    early_data: bool,
+    /// Nobody has asked what its route does to requests.
+    route_unknown: bool,
 }
 
 /// Where the response stands.
@@ -53,9 +103,11 @@ pub struct Stream {
 enum Phase {
     /// None yet.
     Waiting,
+    /// The request is held back, while the standby cluster is asked.
+    Diverted(Box<standby::Diverted>),
     /// It goes by untouched.
     Passing,
-    /// It failed and is held back, while a retry is out.
+    /// It failed and is held back, while a retry is out or waits.
     Retrying(Box<Retrying>),
     /// Another answer's headers have taken its place; its body is still to be replaced, or has been (`None`).
     Replacing(Option<Box<Answered>>),
@@ -63,23 +115,33 @@ enum Phase {
     Replied,
 }
 
-/// A failed response that is held back while a retry is out.
+/// A failed response that is held back.
 #[derive(Debug)]
 struct Retrying {
     cluster: String,
-    /// The callout that is out.
-    token: CalloutToken,
-    /// Where it was sent, and when.
-    target: HostAddr,
-    sent: Timestamp,
-    /// The hosts that have been tried, `target` included.
+    /// The retry that is out, or waits.
+    out: Out,
+    /// The hosts that have been tried, as far as they are known.
     tried: Vec<HostAddr>,
-    /// Attempts so far, the first one and the callout included.
+    /// Attempts so far that count, the first one and the one that is out included.
     attempts: u32,
+    /// No attempt goes on beyond this.
+    deadline: Timestamp,
+    /// The standby cluster has had its attempt.
+    standby_tried: bool,
     /// The response that is held back.
     first: FirstAnswer,
     /// The best answer of a retry so far, if it is better than the first one.
     best: Option<Answered>,
+}
+
+/// A retry.
+#[derive(Debug)]
+enum Out {
+    /// It is on its way.
+    Sent(Sent),
+    /// It waits until then, and has been taken from the budget.
+    Waits(Timestamp, Withdrawal),
 }
 
 /// What must be known of the response that is held back.
@@ -87,42 +149,80 @@ struct Retrying {
 struct FirstAnswer {
     standing: Standing,
     body: FirstBody,
+    from: tale::Final,
 }
 
-impl Default for Stream {
-    fn default() -> Self {
+impl Stream {
+    /// The stream with this number.
+    pub fn new(id: StreamId) -> Self {
         Self {
+            id,
             began: None,
             keep: Keep::Nothing(RetryRefusal::NoCopy),
-            head: false,
-            grpc: false,
-            router_retries: false,
+            traits: Traits::default(),
             asks_for_timeout: None,
             asks_for_try_timeout: None,
             steering: None,
             trial_sent: None,
+            router: None,
+            hedge: None,
             phase: Phase::Waiting,
             watch: None,
+            watched: None,
+            tale: None,
         }
     }
-}
 
-impl Stream {
     /// The request has ended, in whatever way: nothing will be heard of it again.
     pub fn on_done<H: Host>(&mut self, worker: &mut Worker<H>) {
         let steering = self.release_steering(worker);
         end_trial_unproved(worker, steering.as_ref());
-        if let Phase::Retrying(retrying) = &self.phase {
-            worker.answered(&retrying.cluster, retrying.target);
+        match std::mem::replace(&mut self.phase, Phase::Passing) {
+            Phase::Retrying(retrying) => match retrying.out {
+                Out::Sent(sent) => sent.forget(worker),
+                Out::Waits(_, withdrawn) => {
+                    let now = worker.now();
+                    worker.put_back(&retrying.cluster, withdrawn, now);
+                }
+            },
+            Phase::Diverted(diverted) => diverted.forget(worker),
+            _ => {}
         }
-        self.phase = Phase::Passing;
+        self.forget_hedge(worker);
+        self.router = None;
         self.keep.give_up(RetryRefusal::NoCopy);
+    }
+
+    /// Whether the stream waits for a moment, or for the answer of a callout that was sent at one.
+    fn waits(&self) -> bool {
+        let sent_at_a_tick = |sent: &Sent| sent.by_tick;
+        let retrying = match &self.phase {
+            Phase::Retrying(retrying) => match &retrying.out {
+                Out::Sent(sent) => sent_at_a_tick(sent),
+                Out::Waits(..) => true,
+            },
+            _ => false,
+        };
+        retrying || self.hedge.is_some()
+    }
+
+    /// The callouts whose answers come to the plugin.
+    fn tokens_sent_at_ticks(&self) -> impl Iterator<Item = CalloutToken> {
+        let retry = match &self.phase {
+            Phase::Retrying(retrying) => match &retrying.out {
+                Out::Sent(sent) => Some(sent),
+                Out::Waits(..) => None,
+            },
+            _ => None,
+        };
+        let hedge = self.hedge.as_ref().and_then(|hedge| hedge.sent());
+        [retry, hedge].into_iter().flatten().filter(|sent| sent.by_tick).map(|sent| sent.token)
     }
 
     /// The first attempt is over.
     fn release_steering<H: Host>(&mut self, worker: &mut Worker<H>) -> Option<Steering> {
         let steering = self.steering.take()?;
-        if let Some(host) = steering.pin.and_then(|pin| pin.first()) {
+        if let Some(host) = steering.pin.as_ref().and_then(crate::pick::Pin::first) {
             worker.answered(&steering.cluster, host);
         }
         Some(steering)
@@ -140,9 +240,16 @@ impl Stream {
         self.began = Some(began);
         began
     }
+
+    /// What the request went through so far; made the first time that there is something to tell.
+    fn tale(&mut self) -> &mut Tale {
+        let engine = if self.router.is_some() { Engine::Router } else { Engine::Filter };
+        self.tale.get_or_insert_with(|| Box::new(Tale::of(engine)))
+    }
 }
 
-/// A request was to be a trial, and says nothing about the host.
+/// A request was to be a trial, and says nothing about the host; or was risked, and the retry that was paid for is not
+/// needed.
 fn end_trial_unproved<H: Host>(worker: &mut Worker<H>, steering: Option<&Steering>) {
     if let Some(steering) = steering {
         worker.trial_void(steering);

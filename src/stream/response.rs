@@ -1,15 +1,20 @@
 //! The response's way out: what it says about its host, and whether it is good enough for the client.
 
+use super::deliver::first_body;
+use super::retrying::FirstFailure;
 use super::seen::Seen;
+use super::tale::Final;
 use super::watch::Watch;
 use super::{FirstAnswer, Flow, Phase, Stream, end_trial_unproved};
+use crate::config::ClusterPolicy;
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
-use crate::http::{HeaderBlock, SERVICE_TIME};
+use crate::http::{HeaderBlock, SERVICE_TIME, asked};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
 use crate::retry::{
-    Decision, Failed, FirstBody, RetryRefusal, Standing, deadline, decide, may_be_worth_a_retry, standing,
+    Decision, Failed, FirstBody, RetryRefusal, Standing, Withdrawal, deadline, decide, is_worth_a_retry,
+    may_be_worth_a_retry, standing,
 };
 use crate::worker::{Attempt, Steering, Worker};
 use std::time::Duration;
@@ -17,15 +22,21 @@ use std::time::Duration;
 impl Stream {
     /// The response's headers have come.
     pub fn on_response_headers<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
-        if !matches!(self.phase, Phase::Waiting) {
+        match std::mem::replace(&mut self.phase, Phase::Passing) {
+            Phase::Waiting => {}
+            // Somebody else has answered a request that is held back.
+            Phase::Diverted(diverted) => diverted.forget(worker),
             // Our own local reply on its way out.
-            return Flow::Continue;
+            other => {
+                self.phase = other;
+                return Flow::Continue;
+            }
         }
-        self.phase = Phase::Passing;
         let flow = self.judge(worker, end_of_stream);
         if flow == Flow::Continue {
             // The client gets this answer: nothing will be repeated.
-            self.keep.give_up(RetryRefusal::NoCopy);
+            self.forget_hedge(worker);
+            self.keep_for_watching();
         }
         flow
     }
@@ -34,35 +45,35 @@ impl Stream {
     fn judge<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
         let steering = self.release_steering(worker);
         let Some(arrived) = Arrived::read(worker) else {
-            end_trial_unproved(worker, steering.as_ref());
+            give_back(worker, steering.as_ref());
+            self.forget_router(worker);
+            self.tell_of_nobody(worker);
             return Flow::Continue;
         };
-        let policy = worker.policy(&arrived.cluster);
         let answer = self.look_at(worker, &arrived);
+        let router = self.router.take();
+        let attempts = router.map(|router| self.router_answered(worker, &router, &arrived));
         let seen = Seen {
             answer,
             cluster: &arrived.cluster,
         };
         let mut header = |_: &mut Worker<H>, name: &str| arrived.headers.get(name.as_bytes()).map(<[u8]>::to_vec);
-        let unpinned = steering.as_ref().is_some_and(|steering| steering.pin.is_none());
+        let short = steering.as_ref().is_some_and(|steering| steering.pin.is_none());
         let outcome = match seen.outcome(worker, &mut header) {
             // The time was ours, and short.
-            _ if unpinned && answer.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) => Outcome::Ignored,
+            _ if short && answer.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) => Outcome::Ignored,
             outcome => outcome,
         };
-        let attempt = self.attempt(worker, &arrived, outcome);
+        let attempt = self.attempt(worker, &arrived, outcome, attempts.unwrap_or(1));
         // Of a gRPC answer, the trailers will tell.
-        let deferred = self.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
+        let deferred = self.traits.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
         if !deferred {
             worker.record(&arrived.cluster, &attempt);
         }
         if outcome == Outcome::Overload {
             seen.lower_share(worker, arrived.host, &mut header);
         }
-        let risked = check_steering(worker, steering, &arrived, outcome);
-        let failed_us = risked
-            && (matches!(outcome, Outcome::Failure(_) | Outcome::Overload)
-                || answer.flags.any_of(ResponseFlags::NO_ANSWER));
+        let paid = check_steering(worker, steering, &arrived, outcome);
         // Another protocol (101) has ends of its own.
         let watched = outcome == Outcome::Success && !end_of_stream && arrived.status != 101;
         let watch = |cluster| {
@@ -72,49 +83,145 @@ impl Stream {
                 deferred,
             })
         };
-        if !failed_us && !may_be_worth_a_retry(arrived.status, &policy.retry) {
-            // Nearly every answer: the name moves on, without a copy.
-            self.watch = watch(arrived.cluster);
-            return Flow::Continue;
-        }
-        self.watch = watch(arrived.cluster.clone());
-        let failed = Failed {
-            risked: failed_us,
-            ..self.look_closer(worker, &arrived.headers, &answer)
+        let from = Final {
+            received_status: (!answer.flags.any_of(ResponseFlags::NOT_BY_HOST)).then_some(arrived.status),
+            flags: answer.flags,
+            host: Some(arrived.host),
         };
-        let now = worker.now();
-        // The time that the filter risked is not the request's.
-        let began = if failed_us { now } else { self.began(worker) };
-        let deadline = deadline(began, &policy.retry, self.asks_for_timeout);
-        match decide(&failed, &policy.retry, 1, deadline, now) {
-            Decision::NotWanted => Flow::Continue,
-            Decision::Refuse(reason) => {
-                worker.count(Metric::from(reason));
-                Flow::Continue
+        let policy = worker.policy(&arrived.cluster);
+        if let Some(attempts) = attempts {
+            self.end_of_router(worker, &arrived, &answer, attempts, &policy);
+        } else {
+            let failed_us = paid.is_some()
+                && (matches!(outcome, Outcome::Failure(_) | Outcome::Overload)
+                    || answer.flags.any_of(ResponseFlags::NO_ANSWER));
+            if failed_us || may_be_worth_a_retry(arrived.status, &policy.retry) {
+                let failed = Failed {
+                    risked: failed_us,
+                    router_retries: self.retries_by_route(worker),
+                    asked: asked(&arrived.headers, worker.now()),
+                    ..self.look_closer(worker, &arrived.headers, &answer)
+                };
+                return self.after_failure(worker, arrived, &failed, (from, end_of_stream), paid, watch);
             }
-            Decision::Retry(timeout) => {
-                let first = FirstAnswer {
-                    standing: if failed_us {
+            if let Some(paid) = paid {
+                let now = worker.now();
+                worker.put_back(&arrived.cluster, paid, now);
+            }
+        }
+        self.tell(worker, &arrived.cluster, &from);
+        // Nearly every answer: the name moves on, without a copy.
+        self.watch = watch(arrived.cluster);
+        Flow::Continue
+    }
+
+    /// The first attempt has failed: it is repeated, or its answer passes.
+    fn after_failure<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        arrived: Arrived,
+        failed: &Failed,
+        (from, end_of_stream): (Final, bool),
+        paid: Option<Withdrawal>,
+        watch: impl FnOnce(String) -> Option<Watch>,
+    ) -> Flow {
+        let policy = worker.policy(&arrived.cluster);
+        let now = worker.now();
+        // The time that the filter risked is not the request's, nor is the attempt.
+        let (began, attempts) = if failed.risked {
+            (now, 0)
+        } else {
+            (self.began(worker), 1)
+        };
+        let paid = match paid {
+            Some(paid) if !failed.risked => {
+                worker.put_back(&arrived.cluster, paid, now);
+                None
+            }
+            paid => paid,
+        };
+        let deadline = deadline(began, &policy.retry, self.asks_for_timeout);
+        let refused = match decide(failed, &policy.retry, 1, deadline, now) {
+            Decision::NotWanted => None,
+            Decision::Refuse(reason) => Some(reason),
+            Decision::Retry(_) => {
+                let answer = FirstAnswer {
+                    standing: if failed.risked {
                         Standing::NoAnswer
                     } else {
-                        standing(&failed, &policy.retry)
+                        standing(failed, &policy.retry)
                     },
-                    body: if end_of_stream {
-                        FirstBody::None
-                    } else {
-                        FirstBody::Ahead
-                    },
+                    body: first_body(end_of_stream),
+                    from,
                 };
-                // Nor is the attempt.
-                let attempts = if failed_us { 0 } else { 1 };
-                self.watch = None;
-                self.retry_first(worker, arrived.cluster, arrived.host, first, attempts, (now, timeout))
+                if self.hedge_becomes_retry(&arrived.cluster, arrived.host, answer, deadline) {
+                    return Flow::Pause;
+                }
+                let first = FirstFailure {
+                    cluster: arrived.cluster.clone(),
+                    host: arrived.host,
+                    answer,
+                    attempts,
+                    deadline,
+                    asked: failed.asked,
+                    paid,
+                };
+                if self.retry_first(worker, first, now) == Flow::Pause {
+                    return Flow::Pause;
+                }
+                self.tell(worker, &arrived.cluster, &from);
+                self.watch = watch(arrived.cluster);
+                return Flow::Continue;
             }
+        };
+        if let Some(reason) = refused {
+            self.refuse(worker, reason);
+        }
+        if let Some(paid) = paid {
+            worker.put_back(&arrived.cluster, paid, now);
+        }
+        self.tell(worker, &arrived.cluster, &from);
+        self.watch = watch(arrived.cluster);
+        Flow::Continue
+    }
+
+    /// The last answer that Envoy's router got: what its retries came to.
+    fn end_of_router<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        arrived: &Arrived,
+        answer: &Answer,
+        attempts: u32,
+        policy: &ClusterPolicy,
+    ) {
+        let failed = self.look_closer(worker, &arrived.headers, answer);
+        let wanted = is_worth_a_retry(&failed, &policy.retry);
+        let made = attempts as usize - 1;
+        if wanted {
+            self.refuse(worker, RetryRefusal::NumRetries);
+        }
+        if made > 0 {
+            worker.report.add(Metric::RetriesFailed, made - usize::from(!wanted));
+            worker.report.add(Metric::RetriesSucceeded, usize::from(!wanted));
         }
     }
 
-    /// The attempt that is answered, with as much as its recording needs.
-    fn attempt<H: Host>(&mut self, worker: &mut Worker<H>, arrived: &Arrived, outcome: Outcome) -> Attempt {
+    /// An answer that is no host's: the client is told, if that is wanted.
+    fn tell_of_nobody<H: Host>(&self, worker: &mut Worker<H>) {
+        if !worker.wants().report {
+            return;
+        }
+        if let Some(cluster) = worker.cluster_name() {
+            let from = Final {
+                flags: ResponseFlags(worker.attribute_number(Attribute::ResponseFlags)),
+                ..Final::default()
+            };
+            self.tell(worker, &cluster, &from);
+        }
+    }
+
+    /// The attempt that is answered, with as much as its recording needs; `made` so many by Envoy's router.
+    fn attempt<H: Host>(&mut self, worker: &mut Worker<H>, arrived: &Arrived, outcome: Outcome, made: u32) -> Attempt {
         // When it began tells stragglers from those that count; without an ejection there are none.
         let began = if outcome == Outcome::Success && !worker.has_history(&arrived.cluster, arrived.host) {
             Timestamp::ZERO
@@ -125,6 +232,8 @@ impl Stream {
         let by_router = arrived.headers.number(SERVICE_TIME).map(Duration::from_millis);
         let took = match outcome {
             Outcome::Ignored | Outcome::Failure(FailureOrigin::LocalOrigin) => None,
+            // Of all attempts together.
+            _ if made > 1 => None,
             _ if by_router.is_some() => by_router,
             // Not while the request is still on its way, or if it is told not to (`suppress_envoy_headers`).
             _ => {
@@ -139,6 +248,7 @@ impl Stream {
             took,
             outcome,
             seen: true,
+            repeated: false,
         }
     }
 
@@ -148,7 +258,7 @@ impl Stream {
             self.answer_ended(worker);
         }
         match &mut self.phase {
-            Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
+            Phase::Waiting | Phase::Diverted(_) | Phase::Passing | Phase::Replied => Flow::Continue,
             Phase::Retrying(retrying) => {
                 // Only with `allow_on_headers_stop_iteration`: the body comes although the headers are held back.
                 retrying.first.body = FirstBody::Passed;
@@ -176,7 +286,7 @@ impl Stream {
     pub fn on_response_trailers<H: Host>(&mut self, worker: &mut Worker<H>) -> Flow {
         self.trailers_came(worker);
         match &self.phase {
-            Phase::Waiting | Phase::Passing | Phase::Replied => Flow::Continue,
+            Phase::Waiting | Phase::Diverted(_) | Phase::Passing | Phase::Replied => Flow::Continue,
             Phase::Retrying(_) => Flow::Pause,
             Phase::Replacing(answer) => {
                 if answer.as_ref().is_some_and(|answer| !answer.body.is_empty()) {
@@ -197,7 +307,7 @@ impl Stream {
     /// What the classification of an answer needs. Of nearly every answer, that is its status.
     fn look_at<H: Host>(&self, worker: &mut Worker<H>, arrived: &Arrived) -> Answer {
         let Arrived { headers, status, .. } = arrived;
-        let grpc_status = if self.grpc {
+        let grpc_status = if self.traits.grpc {
             headers.number(b"grpc-status")
         } else {
             None
@@ -232,18 +342,32 @@ impl Stream {
             overloaded: answer.overloaded,
             rate_limited: headers.get(b"x-envoy-ratelimited").is_some(),
             per_try_timeout: timeout && contains(&details, b"per_try_timeout"),
-            risked: false,
-            router_retries: self.router_retries || worker.attribute_number(Attribute::AttemptCount) > 1,
+            early_data: self.traits.early_data,
+            grpc_status: answer.grpc_status,
+            ..Failed::default()
         }
+    }
+
+    /// Whether Envoy's router retries without having been told to by the filter: the two must not multiply.
+    fn retries_by_route<H: Host>(&mut self, worker: &mut Worker<H>) -> bool {
+        if self.traits.router_retries {
+            return true;
+        }
+        let retried = worker.attribute_number(Attribute::AttemptCount) > 1;
+        if retried && worker.wants().engines {
+            let now = worker.now();
+            worker.route_retries(now);
+        }
+        retried
     }
 }
 
 /// An answer of a host, or one that Envoy made in its place.
-struct Arrived {
+pub(super) struct Arrived {
     headers: HeaderBlock,
     status: u16,
     cluster: String,
-    host: HostAddr,
+    pub(super) host: HostAddr,
 }
 
 impl Arrived {
@@ -270,17 +394,15 @@ impl Arrived {
     }
 }
 
-/// Looks whether the pin was followed, and gives a trial back that the answer says nothing about. Returns whether the
-/// filter sent the request where it went to learn something.
+/// Looks whether the pin was followed, and gives a trial back that the answer says nothing about. Returns the retry that
+/// was paid for, if the filter sent the request where it went to learn something.
 fn check_steering<H: Host>(
     worker: &mut Worker<H>,
     steering: Option<Steering>,
     arrived: &Arrived,
     outcome: Outcome,
-) -> bool {
-    let Some(steering) = steering else {
-        return false;
-    };
+) -> Option<Withdrawal> {
+    let steering = steering?;
     let here = steering.cluster == arrived.cluster;
     if outcome == Outcome::Ignored || !here || steering.trial != Some(arrived.host) {
         end_trial_unproved(worker, Some(&steering));
@@ -291,7 +413,25 @@ fn check_steering<H: Host>(
     {
         worker.check_pin(&steering.cluster, pin, arrived.host);
     }
-    here && steering.is_risked()
+    if here {
+        return steering.paid;
+    }
+    if let Some(paid) = steering.paid {
+        let now = worker.now();
+        worker.put_back(&steering.cluster, paid, now);
+    }
+    None
+}
+
+/// The request went nowhere: its trial says nothing, and the retry that was paid for is not needed.
+fn give_back<H: Host>(worker: &mut Worker<H>, steering: Option<&Steering>) {
+    end_trial_unproved(worker, steering);
+    if let Some(steering) = steering
+        && let Some(paid) = steering.paid
+    {
+        let now = worker.now();
+        worker.put_back(&steering.cluster, paid, now);
+    }
 }
 
 /// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another

@@ -1,84 +1,205 @@
-//! A retry's way: out to the next host, back with an answer, and into the place of the one that failed.
+//! A retry by the filter: when it is sent and where to, and what its answer means for the one that is held back.
 
-use super::answer::{Answered, Reading, Unreadable};
-use super::seen::Seen;
-use super::{FirstAnswer, Flow, Phase, Retrying, Stream};
-use crate::host::{Callout, CalloutToken, Host};
-use crate::metrics::{ErrorCause, Metric};
-use crate::model::{HostAddr, Outcome, Timestamp};
-use crate::retry::{Decision, Delivery, RetryRefusal, Standing, deadline, decide, response_headers};
-use crate::worker::{Attempt, Worker};
+use super::answer::Reading;
+use super::attempt::{Sent, Try};
+use super::deliver::{Good, resume};
+use super::tale::Final;
+use super::{FirstAnswer, Flow, Out, Phase, Retrying, Stream};
+use crate::config::{ClusterPolicy, Engine};
+use crate::host::{CalloutToken, Host};
+use crate::http::{Asked, asked};
+use crate::metrics::Metric;
+use crate::model::{HostAddr, Timestamp};
+use crate::retry::{Decision, Failed, RetryRefusal, RouteNature, Standing, Withdrawal, back_off, decide};
+use crate::worker::{Target, Worker};
 use std::time::Duration;
 
-/// A callout on its way.
-struct Sent {
-    token: CalloutToken,
-    target: HostAddr,
+/// A callout's time-out counts in whole milliseconds, and 0 would mean none.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A first attempt that failed.
+#[derive(Debug)]
+pub(super) struct FirstFailure {
+    pub(super) cluster: String,
+    pub(super) host: HostAddr,
+    pub(super) answer: FirstAnswer,
+    /// Attempts so far that count.
+    pub(super) attempts: u32,
+    pub(super) deadline: Timestamp,
+    /// When the host wants to be asked again.
+    pub(super) asked: Asked,
+    /// The retry is paid for.
+    pub(super) paid: Option<Withdrawal>,
 }
 
 impl Stream {
-    /// The first attempt failed at `host`: holds its answer back and sends a retry, or lets it pass. `attempts` were made
-    /// so far that count.
-    pub(super) fn retry_first<H: Host>(
-        &mut self,
-        worker: &mut Worker<H>,
-        cluster: String,
-        host: HostAddr,
-        first: FirstAnswer,
-        attempts: u32,
-        (now, timeout): (Timestamp, Duration),
-    ) -> Flow {
-        match self.send(worker, &cluster, &[host], now, timeout) {
-            Ok(sent) => {
-                self.phase = Phase::Retrying(Box::new(Retrying {
-                    cluster,
-                    token: sent.token,
-                    target: sent.target,
-                    sent: now,
-                    tried: vec![host, sent.target],
-                    attempts: attempts.saturating_add(1),
-                    first,
-                    best: None,
-                }));
+    /// The first attempt failed: holds its answer back and sends a retry, now or later, or lets it pass.
+    pub(super) fn retry_first<H: Host>(&mut self, worker: &mut Worker<H>, first: FirstFailure, now: Timestamp) -> Flow {
+        let policy = worker.policy(&first.cluster);
+        let mut retrying = Box::new(Retrying {
+            out: Out::Waits(now, Withdrawal::Share),
+            tried: vec![first.host],
+            attempts: first.attempts,
+            deadline: first.deadline,
+            standby_tried: false,
+            first: first.answer,
+            best: None,
+            cluster: first.cluster,
+        });
+        self.tale().host(first.host);
+        let next = self
+            .check_route(worker, &policy, now)
+            .and_then(|()| self.next(worker, &mut retrying, first.asked, first.paid, now));
+        match next {
+            Ok(out) => {
+                retrying.out = out;
+                self.phase = Phase::Retrying(retrying);
                 Flow::Pause
             }
             Err(reason) => {
-                worker.count(Metric::from(reason));
+                if let Some(paid) = first.paid {
+                    worker.put_back(&retrying.cluster, paid, now);
+                }
+                self.refuse(worker, reason);
                 Flow::Continue
             }
         }
     }
 
-    /// Sends a retry to a host that is not among `tried`.
-    fn send<H: Host>(
-        &self,
+    /// Whether a callout would send the request that the first attempt sent: with the engine `auto` its route must be
+    /// known for that.
+    fn check_route<H: Host>(
+        &mut self,
         worker: &mut Worker<H>,
-        cluster: &str,
-        tried: &[HostAddr],
+        policy: &ClusterPolicy,
         now: Timestamp,
-        timeout: Duration,
-    ) -> Result<Sent, RetryRefusal> {
-        let copy = self.keep.whole()?;
-        if copy.body().len() > worker.policy(cluster).retry.max_body_bytes {
+    ) -> Result<(), RetryRefusal> {
+        if policy.retry.engine == Engine::Filter || self.keep.whole().is_err() {
+            return Ok(());
+        }
+        // Whenever a retry of the filter's is at stake the route is held against what it did.
+        self.traits.route_unknown = true;
+        let key = worker.route_key();
+        match worker.route_nature(key.as_ref(), now) {
+            RouteNature::Plain => Ok(()),
+            RouteNature::Changing => Err(RetryRefusal::RouteChanges),
+            RouteNature::Retrying => Err(RetryRefusal::RouteRetries),
+        }
+    }
+
+    /// The next attempt: sent, or to be sent after a while.
+    fn next<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        retrying: &mut Retrying,
+        asked: Asked,
+        paid: Option<Withdrawal>,
+        now: Timestamp,
+    ) -> Result<Out, RetryRefusal> {
+        let policy = worker.policy(&retrying.cluster);
+        if self.keep.whole()?.body().len() > policy.retry.max_body_bytes {
             return Err(RetryRefusal::BodyTooLarge);
         }
-        let pin = worker.pin_retry(cluster, tried, now)?;
-        let target = pin.first().ok_or(RetryRefusal::NoOtherHost)?;
-        let value = pin.header_value();
-        let callout = Callout {
-            cluster,
-            headers: copy.attempt_headers(worker.override_header(), Some(&value))?,
-            body: copy.body(),
-            trailers: copy.attempt_trailers(),
-            timeout,
+        let target = worker.retry_target(&retrying.cluster, &retrying.tried, !retrying.standby_tried, now)?;
+        let wait = if target.again {
+            let asked = match asked {
+                Asked::After(wait) => Some(wait),
+                Asked::Nothing | Asked::Never => None,
+            };
+            back_off(&policy.retry, retrying.attempts.max(1), asked, &mut worker.draw())
+                .ok_or(RetryRefusal::RetryAfter)?
+        } else {
+            Duration::ZERO
         };
-        match worker.host.dispatch(callout) {
-            Ok(token) => {
-                worker.count(Metric::RetriesAttempted);
-                worker.sent(cluster, target);
-                Ok(Sent { token, target })
+        if now.after(wait).after(SHORTEST) > retrying.deadline {
+            return Err(RetryRefusal::Deadline);
+        }
+        if !worker.in_flight.has_room(now) {
+            return Err(RetryRefusal::ConcurrentRetries);
+        }
+        let withdrawn = paid
+            .or_else(|| worker.withdraw(&retrying.cluster, now))
+            .ok_or(RetryRefusal::Budget)?;
+        if wait < SHORTEST {
+            return match self.send_retry(worker, retrying, &target, now, false) {
+                Ok(sent) => Ok(Out::Sent(sent)),
+                Err(reason) => {
+                    // Who has paid beforehand gets it back elsewhere.
+                    if paid.is_none() {
+                        worker.put_back(&retrying.cluster, withdrawn, now);
+                    }
+                    Err(reason)
+                }
+            };
+        }
+        worker.count(Metric::RetriesWaited);
+        let until = now.after(wait);
+        worker.wake(self.id, until, now);
+        Ok(Out::Waits(until, withdrawn))
+    }
+
+    fn send_retry<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        retrying: &mut Retrying,
+        target: &Target,
+        now: Timestamp,
+        by_tick: bool,
+    ) -> Result<Sent, RetryRefusal> {
+        let policy = worker.policy(&retrying.cluster);
+        let left = retrying.deadline.since(now);
+        let this = Try {
+            number: self.tale().attempts.saturating_add(1),
+            timeout: policy.retry.per_try_timeout.unwrap_or(left).min(left).max(SHORTEST),
+            now,
+            by_tick,
+        };
+        let sent = self.send(worker, target, this)?;
+        worker.count(Metric::RetriesAttempted);
+        if *target.cluster == *retrying.cluster {
+            retrying.tried.extend(target.host());
+        } else {
+            worker.count(Metric::StandbyAttempts);
+            retrying.standby_tried = true;
+        }
+        retrying.attempts = retrying.attempts.saturating_add(1);
+        Ok(sent)
+    }
+
+    /// A moment has come that this stream waited for; it may have stopped waiting since.
+    pub(super) fn on_moment<H: Host>(&mut self, worker: &mut Worker<H>, now: Timestamp) {
+        match std::mem::replace(&mut self.phase, Phase::Passing) {
+            Phase::Retrying(retrying) => match retrying.out {
+                Out::Waits(until, withdrawn) if until <= now => self.wait_is_over(worker, retrying, withdrawn, now),
+                _ => self.phase = Phase::Retrying(retrying),
+            },
+            Phase::Waiting => {
+                self.phase = Phase::Waiting;
+                self.hedge_if_due(worker, now);
             }
-            Err(_) => Err(RetryRefusal::DispatchFailed),
+            other => self.phase = other,
+        }
+    }
+
+    /// A retry that had to wait is sent, to where it is best sent now.
+    fn wait_is_over<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        mut retrying: Box<Retrying>,
+        withdrawn: Withdrawal,
+        now: Timestamp,
+    ) {
+        let target = worker.retry_target(&retrying.cluster, &retrying.tried, !retrying.standby_tried, now);
+        let sent = target.and_then(|target| self.send_retry(worker, &mut retrying, &target, now, true));
+        match sent {
+            Ok(sent) => {
+                retrying.out = Out::Sent(sent);
+                self.phase = Phase::Retrying(retrying);
+            }
+            Err(reason) => {
+                worker.put_back(&retrying.cluster, withdrawn, now);
+                self.give_best(worker, retrying, Some(reason));
+            }
         }
     }
 
@@ -90,44 +211,48 @@ impl Stream {
         num_headers: usize,
         body_size: usize,
     ) {
+        worker.in_flight.answered(token.0);
+        if self.is_hedge(token) {
+            self.hedge_answered(worker, num_headers, body_size);
+            return;
+        }
         match std::mem::replace(&mut self.phase, Phase::Passing) {
-            Phase::Retrying(retrying) if retrying.token == token => {
-                self.retry_answered(worker, retrying, num_headers, body_size);
+            Phase::Retrying(retrying) => match &retrying.out {
+                Out::Sent(sent) if sent.token == token => {
+                    let sent = sent.clone();
+                    let reading = self.read_answer(worker, &sent, num_headers, body_size);
+                    self.retry_answered(worker, retrying, &sent, reading);
+                }
+                _ => self.phase = Phase::Retrying(retrying),
+            },
+            Phase::Diverted(diverted) if diverted.is(token) => {
+                self.diversion_answered(worker, &diverted, num_headers, body_size);
             }
             // Not the one that is waited for.
             other => self.phase = other,
         }
     }
 
-    fn retry_answered<H: Host>(
+    /// A retry's answer: it is delivered, or another attempt is made, or the client gets the best that there is.
+    pub(super) fn retry_answered<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
         mut retrying: Box<Retrying>,
-        num_headers: usize,
-        body_size: usize,
+        sent: &Sent,
+        reading: Reading,
     ) {
-        worker.answered(&retrying.cluster, retrying.target);
-        let policy = worker.policy(&retrying.cluster);
-        let reading = Reading::of(&worker.host, num_headers, body_size, &policy.retry, worker.held_bytes());
-        let reading = reading.unwrap_or_else(|why| {
-            match why {
-                Unreadable::TooLarge(_) => worker.count(Metric::from(RetryRefusal::HeldBytes)),
-                Unreadable::Host(_) | Unreadable::NoStatus | Unreadable::Cut(..) => {
-                    worker.error(
-                        ErrorCause::CalloutAnswer,
-                        format_args!("a retry's answer is lost: {why}"),
-                    );
-                }
-            }
-            Reading::unreadable()
-        });
-        let outcome = self.outcome_of_retry(worker, &retrying, &reading);
-        Self::record_retry(worker, &retrying, outcome);
+        let reading = self.without_conflict(reading);
+        let from = Final {
+            received_status: reading.answered.as_ref().map(|answered| answered.status),
+            flags: reading.failed.flags,
+            host: sent.host,
+        };
         if reading.standing == Standing::Good
-            && let Some(answered) = reading.answered
+            && let Some(answer) = reading.answered
         {
             worker.count(Metric::RetriesSucceeded);
-            self.deliver(worker, retrying.first, answered);
+            let cluster = &retrying.cluster;
+            self.deliver(worker, retrying.first, Good { answer, cluster, from });
             return;
         }
         worker.count(Metric::RetriesFailed);
@@ -136,127 +261,65 @@ impl Stream {
         } else {
             retrying.first.standing
         };
+        let now = worker.now();
+        let failed = Failed {
+            early_data: self.traits.early_data,
+            asked: reading
+                .answered
+                .as_ref()
+                .map_or(Asked::Nothing, |answered| asked(&answered.headers, now)),
+            ..reading.failed
+        };
         if reading.standing > best && reading.answered.is_some() {
             retrying.best = reading.answered;
         }
-        let now = worker.now();
-        let deadline = deadline(self.began(worker), &policy.retry, self.asks_for_timeout);
-        let again = match decide(&reading.failed, &policy.retry, retrying.attempts, deadline, now) {
-            Decision::Retry(timeout) => self
-                .send(worker, &retrying.cluster, &retrying.tried, now, timeout)
-                .map_err(Some),
+        let policy = worker.policy(&retrying.cluster);
+        let again = match decide(&failed, &policy.retry, retrying.attempts, retrying.deadline, now) {
+            Decision::Retry(_) => self.next(worker, &mut retrying, failed.asked, None, now).map_err(Some),
             Decision::Refuse(reason) => Err(Some(reason)),
             Decision::NotWanted => Err(None),
         };
         match again {
-            Ok(sent) => {
-                retrying.token = sent.token;
-                retrying.target = sent.target;
-                retrying.sent = now;
-                retrying.tried.push(sent.target);
-                retrying.attempts = retrying.attempts.saturating_add(1);
+            Ok(out) => {
+                retrying.out = out;
                 self.phase = Phase::Retrying(retrying);
             }
-            Err(reason) => {
-                if let Some(reason) = reason {
-                    worker.count(Metric::from(reason));
-                }
-                match retrying.best.take() {
-                    Some(best) => self.deliver(worker, retrying.first, best),
-                    None => {
-                        self.keep.give_up(RetryRefusal::NoCopy);
-                        resume(worker);
-                    }
-                }
-            }
+            Err(reason) => self.give_best(worker, retrying, reason),
         }
     }
 
-    /// What a retry's answer says about its host, by the same rules as a first answer.
-    fn outcome_of_retry<H: Host>(&self, worker: &mut Worker<H>, retrying: &Retrying, reading: &Reading) -> Outcome {
-        let Some(answered) = &reading.answered else {
-            return reading.outcome;
-        };
-        let seen = Seen {
-            answer: reading.answer,
-            cluster: &retrying.cluster,
-        };
-        let mut header = |_: &mut Worker<H>, name: &str| answered.headers.get(name.as_bytes()).map(<[u8]>::to_vec);
-        let outcome = seen.outcome(worker, &mut header);
-        if outcome == Outcome::Overload && worker.follows_pins(&retrying.cluster) {
-            seen.lower_share(worker, retrying.target, &mut header);
+    /// A 409 to a retry by `Idempotency-Key` says that the first attempt is still at work: it tells the client nothing, and
+    /// never takes the place of what it got first.
+    pub(super) fn without_conflict(&self, mut reading: Reading) -> Reading {
+        if self.traits.keyed && reading.failed.status == 409 {
+            reading.answered = None;
+            reading.standing = Standing::NoAnswer;
         }
-        outcome
+        reading
     }
 
-    /// Records what a retry says about the host that it was sent to. Nothing can tell which host answered a
-    /// callout, so it is held against a host only where pins have been seen to be followed.
-    fn record_retry<H: Host>(worker: &mut Worker<H>, retrying: &Retrying, outcome: Outcome) {
-        if !worker.follows_pins(&retrying.cluster) {
-            worker.count_attempt(outcome);
+    /// There is no further attempt: the client gets the best answer so far.
+    fn give_best<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        mut retrying: Box<Retrying>,
+        reason: Option<RetryRefusal>,
+    ) {
+        if let Some(reason) = reason {
+            self.refuse(worker, reason);
+        }
+        if let Some(answer) = retrying.best.take() {
+            let from = Final {
+                received_status: Some(answer.status),
+                ..Final::default()
+            };
+            let cluster = &retrying.cluster;
+            self.deliver(worker, retrying.first, Good { answer, cluster, from });
             return;
         }
-        worker.record(
-            &retrying.cluster,
-            &Attempt {
-                host: retrying.target,
-                began: retrying.sent,
-                // Its body is part of the time that it took.
-                took: None,
-                outcome,
-                seen: false,
-            },
-        );
-    }
-
-    /// Puts an answer in the place of the first one.
-    fn deliver<H: Host>(&mut self, worker: &mut Worker<H>, first: FirstAnswer, mut answer: Answered) {
-        self.keep.give_up(RetryRefusal::NoCopy);
-        let bodiless = self.head || matches!(answer.status, 100..=199 | 204 | 304);
-        if bodiless {
-            answer.body.clear();
-        }
-        let length = answer.body.len().to_string();
-        let headers = response_headers(&answer.headers, bodiless, &length);
-        match Delivery::of(first.body, !answer.body.is_empty()) {
-            Delivery::InPlace => match worker.host.replace_response_headers(&headers) {
-                Ok(()) => {
-                    self.phase = Phase::Replacing(Some(Box::new(answer)));
-                    resume(worker);
-                }
-                Err(error) => undelivered(worker, error),
-            },
-            Delivery::LocalReply => {
-                let headers: Vec<_> = headers
-                    .into_iter()
-                    .filter(|(name, _)| !name.starts_with(b":") && *name != b"content-length")
-                    .collect();
-                // Set before the call: the reply passes this filter on its way out.
-                self.phase = Phase::Replied;
-                let sent = worker
-                    .host
-                    .send_local_response(answer.status, &headers, &answer.body, "sidestep_retry");
-                if let Err(error) = sent {
-                    self.phase = Phase::Passing;
-                    undelivered(worker, error);
-                }
-            }
-        }
-    }
-}
-
-/// The answer can't be delivered: the client gets the first one.
-fn undelivered<H: Host>(worker: &mut Worker<H>, error: crate::host::HostError) {
-    worker.error(
-        ErrorCause::Delivery,
-        format_args!("a retry's answer could not take the failed one's place: {error}"),
-    );
-    resume(worker);
-}
-
-/// Lets the first response go on.
-fn resume<H: Host>(worker: &mut Worker<H>) {
-    if let Err(error) = worker.host.resume_response() {
-        worker.error(ErrorCause::Delivery, format_args!("response not resumed: {error}"));
+        self.keep_for_watching();
+        let first = retrying.first.from;
+        self.tell(worker, &retrying.cluster, &first);
+        resume(worker);
     }
 }

@@ -12,11 +12,6 @@ pub(super) struct Seen<'a> {
     pub(super) cluster: &'a str,
 }
 
-/// The flags that mean: the answer is Envoy's own, or nobody's.
-const NOT_BY_HOST: ResponseFlags = ResponseFlags::NO_ANSWER
-    .or(ResponseFlags::UPSTREAM_OVERFLOW)
-    .or(ResponseFlags::CLIENT_GONE);
-
 impl Seen<'_> {
     /// What the answer says about its host: by the matchers of its route and its cluster, or else by the table of
     /// outcomes. `header` finds a header or, where those are what has come, a trailer.
@@ -25,7 +20,7 @@ impl Seen<'_> {
         worker: &mut Worker<H>,
         header: &mut impl FnMut(&mut Worker<H>, &str) -> Option<Vec<u8>>,
     ) -> Outcome {
-        if !self.answer.flags.any_of(NOT_BY_HOST) {
+        if !self.answer.flags.any_of(ResponseFlags::NOT_BY_HOST) {
             let policy = worker.policy(self.cluster);
             let route = worker.route();
             let of_route = route.iter().flat_map(|route| &route.matchers);

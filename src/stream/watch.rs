@@ -54,6 +54,10 @@ impl Stream {
 
     /// The stream is over; Envoy tells it how.
     pub fn on_log<H: Host>(&mut self, worker: &mut Worker<H>) {
+        if let Some(seen) = self.watched.take() {
+            worker.watch_route(&seen);
+        }
+        self.leave_for_the_log(worker);
         // An answer that came to its end is not watched any more: nearly every one.
         let Some(mut watch) = self.watch.take() else {
             return;

@@ -4,19 +4,24 @@
 //! Each Envoy worker thread runs its own VM with one `Worker`. What must be one for all of them lives in shared
 //! data, under the keys that `worker::shared` lists.
 
+mod budget;
 mod elected;
 mod record;
 mod report;
+mod routes;
 mod shared;
 mod steer;
 mod streaks;
 mod tick;
+mod timers;
 mod view;
+mod wants;
 mod windows;
 
 pub use record::Attempt;
 pub use report::Report;
-pub use steer::Steering;
+pub use steer::{Steering, Target};
+pub use wants::Wants;
 
 use crate::config::{ClusterPolicy, Config, RoutePolicy};
 use crate::health::{BELIEVED_FOR, Control, PinSupport};
@@ -24,7 +29,7 @@ use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Entropy, HostAddr, Map, Outcome, Timestamp};
 use crate::pick::Pin;
-use crate::retry::HeldBytes;
+use crate::retry::{HeldBytes, InFlight, RouteBook};
 use std::rc::Rc;
 use std::time::Duration;
 use view::ClusterView;
@@ -45,8 +50,11 @@ pub struct Worker<H> {
     clusters: Map<Rc<str>, ClusterView>,
     revisions: shared::Revisions,
     held: HeldBytes,
-    max_body_bytes: usize,
-    retries: bool,
+    wants: Wants,
+    /// Callouts for retries that are out.
+    pub in_flight: InFlight,
+    routes: RouteBook,
+    timers: timers::Timers,
     clock: Timestamp,
     number: u64,
     tick: Duration,
@@ -59,14 +67,13 @@ impl<H: Host> Worker<H> {
     /// A worker with this configuration; `configuration` is a number that it makes, another one for any other. The worker's
     /// entropy comes from the time of its start and its number.
     pub fn start(host: H, config: Config, configuration: u64) -> Self {
-        let max_body_bytes = config.policies().map(|policy| policy.retry.max_body_bytes).max();
-        let max_body_bytes = max_body_bytes.unwrap_or(0);
-        let retries = config.policies().any(|policy| policy.retry.num_retries > 0);
         let mut worker = Self {
             report: Report::start(&host),
-            held: HeldBytes::up_to(config.max_held_bytes),
-            max_body_bytes,
-            retries,
+            held: HeldBytes::up_to(config.bounds.held_bytes),
+            wants: Wants::of(&config),
+            in_flight: InFlight::up_to(config.bounds.concurrent_retries),
+            routes: RouteBook::default(),
+            timers: timers::Timers::default(),
             entropy: Entropy::seeded(configuration),
             clusters: Map::default(),
             revisions: shared::Revisions::default(),
@@ -83,9 +90,7 @@ impl<H: Host> Worker<H> {
         worker.start_revisions();
         worker.number = worker.draw_number();
         worker.entropy = Entropy::seeded(now.as_nanos().rotate_left(32) ^ worker.number.rotate_left(16));
-        if let Err(error) = worker.host.set_tick_period(worker.tick) {
-            worker.error(ErrorCause::Metric, format_args!("no tick, so no metrics: {error}"));
-        }
+        worker.start_timer(now);
         worker
     }
 
@@ -95,6 +100,11 @@ impl<H: Host> Worker<H> {
             Ok(now) => self.clock = now,
             Err(error) => self.error(ErrorCause::Clock, format_args!("no time: {error}")),
         }
+        self.clock
+    }
+
+    /// The time when it was last asked for.
+    pub const fn clock(&self) -> Timestamp {
         self.clock
     }
 
@@ -108,14 +118,9 @@ impl<H: Host> Worker<H> {
         &self.held
     }
 
-    /// The largest body that any cluster would keep: the request's own cluster is not asked for before it fails.
-    pub const fn max_body_bytes(&self) -> usize {
-        self.max_body_bytes
-    }
-
-    /// Whether any cluster retries at all.
-    pub const fn retries(&self) -> bool {
-        self.retries
+    /// What the configuration asks of requests, whatever their cluster.
+    pub const fn wants(&self) -> &Wants {
+        &self.wants
     }
 
     /// The policy of a cluster.
@@ -164,6 +169,11 @@ impl<H: Host> Worker<H> {
                 control.reason
             );
         }
+    }
+
+    /// A random number.
+    pub const fn draw(&mut self) -> Entropy {
+        Entropy::seeded(self.entropy.draw())
     }
 
     /// Adds one to a counter.

@@ -21,6 +21,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Envoy said that it was this host. If not, it was only sent there: that is no proof that the host exists.
     pub seen: bool,
+    /// It repeated another attempt, so it is no request of its own.
+    pub repeated: bool,
 }
 
 impl<H: Host> Worker<H> {
@@ -34,11 +36,17 @@ impl<H: Host> Worker<H> {
             return;
         }
         // As of this worker's last look at what others wrote, which is no older than the request.
+        let clock = self.clock;
         let Some(view) = self.fresh_view(cluster) else {
             return;
         };
         if attempt.seen {
+            view.answered(view.host(attempt.host).is_some());
             view.touch(attempt.host);
+            if !attempt.repeated {
+                let budget = view.policy.retry.budget;
+                view.budget.request(&budget, clock);
+            }
         }
         if attempt.outcome == Outcome::Success
             && let Some(host) = view

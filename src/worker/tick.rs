@@ -30,9 +30,16 @@ const REREAD: usize = 16;
 
 impl<H: Host> Worker<H> {
     /// Brings views, records and metrics up to date. Runs in each worker; what one of them has written, the others
-    /// find done.
-    pub fn on_tick(&mut self) {
+    /// find done. Ticks that came for a stream's sake alone do nothing here.
+    pub fn on_tick(&mut self) -> Timestamp {
         let now = self.now();
+        if self.timer_went_off(now) {
+            self.keep_all_up(now);
+        }
+        now
+    }
+
+    fn keep_all_up(&mut self, now: Timestamp) {
         self.publish_overdue();
         self.raise_overdue();
         self.sync();

@@ -4,11 +4,13 @@ use super::record::Attempt;
 use super::shared::RecordVersion;
 use super::streaks::StreaksView;
 use crate::config::{ClusterPolicy, Config};
-use crate::detect::Window;
+use crate::detect::{Sketch, Window};
 use crate::health::{BELIEVED_FOR, Census, ClusterTable, HostHealth, HostState};
-use crate::model::{Entropy, FailureOrigin, HostAddr, Map, Outcome, Share, Timestamp};
+use crate::model::{Entropy, FailureOrigin, HostAddr, Map, Outcome, Percent, Share, Timestamp};
 use crate::pick::{Candidate, Pin, Rotation};
+use crate::retry::Budget;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// While a host's share grows, candidates are found anew this often in its ramp.
 const RAMP_STEPS: u32 = 64;
@@ -26,6 +28,14 @@ pub(super) struct ClusterView {
     pub(super) read_at: Option<u64>,
     /// Failures in a row.
     pub(super) streaks: StreaksView,
+    /// The retries that there may be.
+    pub(super) budget: Budget,
+    /// Until when its standby cluster's route is not tried, because it did not lead there.
+    pub(super) no_standby_route_until: Timestamp,
+    /// How long 95 % of its answers took for their headers in the last interval, if there were enough.
+    pub(super) p95: Option<Duration>,
+    /// Answers since the last one that came from a host not known before.
+    answers_since_new: u32,
     /// When the interval began whose outcomes are being counted; zero before the first tick.
     pub(super) interval: Timestamp,
     /// When the last interval ended that this worker judged.
@@ -78,6 +88,10 @@ impl ClusterView {
             record: RecordVersion::Unknown,
             read_at: None,
             streaks: StreaksView::default(),
+            budget: Budget::default(),
+            no_standby_route_until: Timestamp::ZERO,
+            p95: None,
+            answers_since_new: 0,
             interval: Timestamp::ZERO,
             judged: Timestamp::ZERO,
             table: ClusterTable::default(),
@@ -133,6 +147,23 @@ impl ClusterView {
         available == 0 || available * 100 < known * usize::from(self.policy.picking.panic_threshold.get())
     }
 
+    /// Whether no host is available at all.
+    pub(super) fn is_all_gone(&mut self, now: Timestamp) -> bool {
+        self.refresh(now);
+        self.standings.census.available == 0
+    }
+
+    /// A host that Envoy named as an attempt's was known before, or not.
+    pub(super) const fn answered(&mut self, known: bool) {
+        self.answers_since_new = if known { self.answers_since_new.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether all hosts that Envoy has are likely known: somebody lists them, or many answers came from no new one.
+    pub(super) fn is_explored(&self, listed: bool) -> bool {
+        let known = u32::try_from(self.table.hosts().len()).unwrap_or(u32::MAX);
+        listed || !self.policy.hosts.is_empty() || self.answers_since_new >= known.saturating_mul(3).saturating_add(8)
+    }
+
     /// A host in probation that no trial is out for, and since when it waits.
     pub(super) fn trial_due(&mut self, now: Timestamp) -> Option<(HostAddr, Timestamp)> {
         self.refresh(now);
@@ -178,6 +209,12 @@ impl ClusterView {
             .copied()
             .collect();
         self.rotation.pick(&untried, entropy)
+    }
+
+    /// A pin to available hosts with one for each of so many attempts.
+    pub(super) fn pick_for(&mut self, attempts: usize, now: Timestamp, entropy: &mut Entropy) -> Option<Pin> {
+        self.refresh(now);
+        self.rotation.pick_for(&self.standings.candidates, attempts, entropy)
     }
 
     /// Adds to the attempts in flight at a host.
@@ -239,9 +276,21 @@ impl ClusterView {
     /// Begins another interval.
     pub(super) fn clear_windows(&mut self, began: Timestamp) {
         self.interval = began;
+        self.p95 = self.policy.retry.hedge.and_then(|_| self.measured_p95());
         for window in self.local.iter_mut().filter_map(|local| local.window.as_deref_mut()) {
             *window = Window::default();
         }
+    }
+
+    /// How long 95 % of the running interval's answers took, if there are enough to say.
+    fn measured_p95(&self) -> Option<Duration> {
+        const ENOUGH: u32 = 20;
+        const P95: Percent = Percent::of_hundred(95);
+        let mut all = Sketch::default();
+        for (_, window) in self.windows() {
+            all.merge(&window.times);
+        }
+        (all.count() >= ENOUGH).then(|| all.quantile(P95))?
     }
 
     /// The hosts that answered, and whose `seen` on record is a good part of `forget_after` old.

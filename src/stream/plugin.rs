@@ -1,0 +1,107 @@
+//! The plugin in one VM: its worker, and the streams that wait.
+//!
+//! A stream's callbacks come to the stream. But a moment that it waits for is a tick of the plugin, and the answer to what it
+//! sends then comes to the plugin too. So a stream that waits is kept here, where both find it; all others stay where
+//! they are, which costs them nothing.
+
+use super::Stream;
+use crate::host::{CalloutToken, Host, StreamId};
+use crate::model::Map;
+use crate::worker::Worker;
+
+/// The plugin.
+#[derive(Debug)]
+pub struct Plugin<H> {
+    /// The worker.
+    pub worker: Worker<H>,
+    waiting: Map<StreamId, Stream>,
+    /// Whose callouts are out that were sent at a tick.
+    sent: Map<u32, StreamId>,
+}
+
+/// Where a stream is.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all streams are here, where a box would cost each an allocation")]
+pub enum Slot {
+    /// Here.
+    Here(Stream),
+    /// With the plugin: it waits.
+    Waiting(StreamId),
+}
+
+impl<H: Host> Plugin<H> {
+    /// A plugin with this worker.
+    pub fn new(worker: Worker<H>) -> Self {
+        Self {
+            worker,
+            waiting: Map::default(),
+            sent: Map::default(),
+        }
+    }
+
+    /// Runs a step of a stream.
+    pub fn step<T>(&mut self, slot: &mut Slot, step: impl FnOnce(&mut Stream, &mut Worker<H>) -> T) -> T {
+        let waited = match slot {
+            Slot::Here(stream) => {
+                let outcome = step(stream, &mut self.worker);
+                self.keep_if_it_waits(slot);
+                return outcome;
+            }
+            Slot::Waiting(id) => self.waiting.remove(id).unwrap_or_else(|| Stream::new(*id)),
+        };
+        *slot = Slot::Here(waited);
+        self.step(slot, step)
+    }
+
+    fn keep_if_it_waits(&mut self, slot: &mut Slot) {
+        if let Slot::Here(stream) = slot
+            && stream.waits()
+        {
+            let id = stream.id;
+            if let Slot::Here(stream) = std::mem::replace(slot, Slot::Waiting(id)) {
+                self.waiting.insert(id, stream);
+            }
+        }
+    }
+
+    /// The timer has gone off: does the upkeep if it is due, and wakes the streams whose moment has come.
+    pub fn on_tick(&mut self) {
+        let now = self.worker.on_tick();
+        while let Some(id) = self.worker.due(now) {
+            self.wake(id, |stream, worker| stream.on_moment(worker, now));
+        }
+        self.worker.rearm(now);
+    }
+
+    /// The answer of a callout has come that no stream's callback sent.
+    pub fn on_callout_response(&mut self, token: CalloutToken, num_headers: usize, body_size: usize) {
+        match self.sent.remove(&token.0) {
+            Some(id) => {
+                self.worker.in_flight.answered(token.0);
+                self.wake(id, |stream, worker| {
+                    stream.on_callout_response(worker, token, num_headers, body_size);
+                });
+            }
+            None => self.worker.on_callout_response(token, num_headers, body_size),
+        }
+    }
+
+    /// Runs a step of a stream that waits, if it still does.
+    fn wake(&mut self, id: StreamId, step: impl FnOnce(&mut Stream, &mut Worker<H>)) {
+        let Some(mut stream) = self.waiting.remove(&id) else {
+            return;
+        };
+        if let Err(error) = self.worker.host.act_on(id) {
+            // Envoy has told nobody that it is gone.
+            log::debug!("a stream that waits is gone: {error}");
+            stream.on_done(&mut self.worker);
+            return;
+        }
+        step(&mut stream, &mut self.worker);
+        for token in stream.tokens_sent_at_ticks() {
+            self.sent.insert(token.0, id);
+        }
+        // Its own callbacks look for it here.
+        self.waiting.insert(id, stream);
+    }
+}

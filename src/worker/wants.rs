@@ -1,0 +1,56 @@
+//! What the configuration asks of requests before their cluster is known: what nobody wants costs no request anything.
+
+use crate::config::{ClusterPolicy, Config, Engine};
+
+/// What any cluster's policy wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent wishes")]
+pub struct Wants {
+    /// Retries at all.
+    pub retries: bool,
+    /// Another engine than the filter, somewhere.
+    pub engines: bool,
+    /// The router as engine, somewhere, whatever the route.
+    pub router: bool,
+    /// Retries of gRPC.
+    pub grpc: bool,
+    /// A bound on each attempt.
+    pub per_try_timeout: bool,
+    /// Hedging.
+    pub hedge: bool,
+    /// A standby cluster.
+    pub standby: bool,
+    /// Retries by `Idempotency-Key`.
+    pub idempotency_key: bool,
+    /// Words about attempts.
+    pub report: bool,
+    /// The largest body that is kept.
+    pub max_body_bytes: usize,
+}
+
+impl Wants {
+    /// What this configuration wants.
+    pub fn of(config: &Config) -> Self {
+        let any = |wants: fn(&ClusterPolicy) -> bool| config.policies().any(wants);
+        Self {
+            retries: any(retries),
+            engines: any(|policy| retries(policy) && policy.retry.engine != Engine::Filter),
+            router: any(|policy| retries(policy) && policy.retry.engine == Engine::Router),
+            grpc: any(|policy| retries(policy) && policy.retry.retry_on.has_grpc()),
+            per_try_timeout: any(|policy| policy.retry.per_try_timeout.is_some()),
+            hedge: any(|policy| retries(policy) && policy.retry.hedge.is_some()),
+            standby: any(|policy| policy.standby_cluster.is_some()),
+            idempotency_key: config.has_keyed_routes(),
+            report: any(|policy| !policy.retry.report.is_silent()),
+            max_body_bytes: config
+                .policies()
+                .map(|policy| policy.retry.max_body_bytes)
+                .max()
+                .unwrap_or(0),
+        }
+    }
+}
+
+const fn retries(policy: &ClusterPolicy) -> bool {
+    policy.retry.num_retries > 0
+}
