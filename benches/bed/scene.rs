@@ -4,9 +4,10 @@ use super::host::{BenchHost, CLUSTER, Traffic};
 use sidestep::config::Config;
 use sidestep::detect::{Window, judge};
 use sidestep::health::{Control, ControlAction};
+use sidestep::host::{Host, StreamId};
 use sidestep::model::{FailureOrigin, HostAddr, Outcome};
 use sidestep::stream::Stream;
-use sidestep::worker::{Attempt, Worker};
+use sidestep::worker::{Attempt, Steering, Worker};
 use std::fmt;
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -179,7 +180,7 @@ impl Scene {
         };
         self.worker.control(CLUSTER, &control);
         self.ticks(2);
-        let steering = (0..3).find_map(|_| self.worker.steer(|| true));
+        let steering = (0..3).find_map(|_| steer(&mut self.worker));
         assert!(steering.is_some(), "requests are pinned while a host is ejected");
     }
 
@@ -215,6 +216,7 @@ impl Scene {
             took: Some(Duration::from_millis(12)),
             outcome,
             seen: true,
+            repeated: false,
         };
         self.worker.record(CLUSTER, black_box(&attempt));
     }
@@ -262,10 +264,10 @@ impl Scene {
             Case::Success | Case::SuccessAfterFailure => self.record(Outcome::Success),
             Case::Failure | Case::FailureOfMany => self.record(GATEWAY_FAILURE),
             Case::SteerAllHealthy | Case::SteerOneEjected => {
-                black_box(self.worker.steer(|| true));
+                black_box(steer(&mut self.worker));
             }
             Case::Request | Case::RequestOneEjected => self.request(),
-            Case::Tick => self.worker.on_tick(),
+            Case::Tick => drop(self.worker.on_tick()),
             Case::TickInterval => self.ticks(3),
             Case::Judge => {
                 let windows: Vec<_> = self.windows.iter().map(|(host, window)| (*host, window)).collect();
@@ -276,7 +278,7 @@ impl Scene {
 
     /// The callbacks of a GET whose answer has a body.
     fn request(&mut self) {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(StreamId(1));
         let worker = &mut self.worker;
         let _ = black_box(stream.on_request_headers(worker, true));
         let _ = black_box(stream.on_response_headers(worker, false));
@@ -296,4 +298,10 @@ impl fmt::Debug for Scene {
             self.host.time()
         )
     }
+}
+
+fn steer<H: Host>(worker: &mut Worker<H>) -> Option<Steering> {
+    let now = worker.is_restless()?;
+    let cluster = worker.cluster_name()?;
+    worker.steer(cluster, now, || true)
 }

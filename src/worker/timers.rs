@@ -65,8 +65,10 @@ impl<H: Host> Worker<H> {
         }
         self.timers.ticked = now;
         self.timers.next = now.after(self.timers.period);
-        // A timer that goes off a little early is on time.
-        let due = now < self.timers.upkept || now.since(self.timers.upkept) + SHORTEST >= self.tick;
+        // While no stream waits each tick is one for the upkeep. A timer that goes off a little early is on time.
+        let due = self.timers.period == self.tick
+            || now < self.timers.upkept
+            || now.since(self.timers.upkept) + SHORTEST >= self.tick;
         if due {
             self.timers.upkept = now;
         }

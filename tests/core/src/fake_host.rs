@@ -3,7 +3,7 @@
 //!
 //! The simulator (`tests/sim`) is a whole proxy; this is the smallest thing that the filter can talk to.
 
-use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId};
+use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId, StreamId};
 use sidestep::http::{HeaderBlock, Pair};
 use sidestep::metrics::{Metric, MetricKind};
 use sidestep::model::Timestamp;
@@ -66,6 +66,14 @@ pub struct Seen {
     pub bodies: Vec<Vec<u8>>,
     /// How often it wrote shared data.
     pub writes: u32,
+    /// Whether it let a request go on.
+    pub request_resumed: bool,
+    /// Response headers that it set or added.
+    pub told: Headers,
+    /// What it left for the access log.
+    pub filter_state: Headers,
+    /// The periods that it set the tick to.
+    pub ticks: Vec<Duration>,
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Headers {
@@ -214,7 +222,40 @@ impl Host for FakeHost {
         Ok(Vec::new())
     }
 
-    fn set_tick_period(&self, _: Duration) -> HostResult<()> {
+    fn set_tick_period(&self, period: Duration) -> HostResult<()> {
+        self.0.seen.borrow_mut().ticks.push(period);
+        Ok(())
+    }
+
+    fn act_on(&self, _: StreamId) -> HostResult<()> {
+        Ok(())
+    }
+
+    fn resume_request(&self) -> HostResult<()> {
+        self.0.seen.borrow_mut().request_resumed = true;
+        Ok(())
+    }
+
+    fn clear_route_cache(&self) -> HostResult<()> {
+        Ok(())
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) -> HostResult<()> {
+        let told = &mut self.0.seen.borrow_mut().told;
+        told.retain(|(known, _)| known != name);
+        told.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn add_response_header(&self, name: &str, value: &str) -> HostResult<()> {
+        let told = &mut self.0.seen.borrow_mut().told;
+        told.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn set_filter_state(&self, name: &str, value: &str) -> HostResult<()> {
+        let state = &mut self.0.seen.borrow_mut().filter_state;
+        state.push((name.to_owned(), value.to_owned()));
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::fake_host::FakeHost;
 use sidestep::config::Config;
 use sidestep::health::{Census, ClusterTable, HostHealth, HostState};
-use sidestep::host::{Attribute, CalloutToken};
+use sidestep::host::{Attribute, CalloutToken, Host, StreamId};
 use sidestep::metrics::Metric;
 use sidestep::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
 use sidestep::stream::{Flow, Stream};
@@ -65,7 +65,10 @@ impl Workers {
         Self::with_config(
             workers,
             hosts,
-            &format!(r#"{{"clusters": {{"{CLUSTER}": {{"hosts": {named:?}{comma}{settings}}}}}}}"#),
+            // The engine whose retries can be seen here.
+            &format!(
+                r#"{{"retry": {{"engine": "filter"}}, "clusters": {{"{CLUSTER}": {{"hosts": {named:?}{comma}{settings}}}}}}}"#
+            ),
         )
     }
 
@@ -178,6 +181,7 @@ impl Workers {
             took: None,
             outcome,
             seen: true,
+            repeated: false,
         };
         self.workers[worker].record(CLUSTER, &attempt);
     }
@@ -203,7 +207,7 @@ impl Workers {
     /// How the next request of a worker is steered.
     pub fn steer(&mut self, worker: usize, retriable: bool) -> Option<Steering> {
         self.host.request(&[]);
-        self.workers[worker].steer(|| retriable)
+        steer_request(&mut self.workers[worker], || retriable)
     }
 
     /// The table that all workers share.
@@ -253,6 +257,13 @@ impl Workers {
     }
 }
 
+/// How a request that has just come is steered.
+pub fn steer_request<H: Host>(worker: &mut Worker<H>, retriable: impl FnOnce() -> bool) -> Option<Steering> {
+    let now = worker.is_restless()?;
+    let cluster = worker.cluster_name()?;
+    worker.steer(cluster, now, retriable)
+}
+
 /// A request without a body on its way through the filter, and what is to be known of it later.
 #[derive(Debug)]
 pub struct Flight {
@@ -275,7 +286,7 @@ impl Workers {
     /// A request comes to a worker.
     pub fn request(&mut self, worker: usize, headers: &[(&str, &str)]) -> Flight {
         self.host.request(headers);
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(StreamId(1));
         let flow = stream.on_request_headers(&mut self.workers[worker], true);
         assert_eq!(flow, Flow::Continue);
         let pin = self.host.request_header("x-sidestep-host").unwrap_or_default();
@@ -308,7 +319,8 @@ impl Workers {
     /// The hosts that the last callout names.
     pub fn callout(&self) -> Vec<u16> {
         let callouts = self.host.seen().callouts;
-        let pin = callouts.last().and_then(|headers| headers.last());
+        let is_pin = |header: &&(String, String)| header.0 == "x-sidestep-host";
+        let pin = callouts.last().and_then(|headers| headers.iter().find(is_pin));
         let hosts = pin.map(|(_, hosts)| hosts.as_str()).unwrap_or_default();
         hosts
             .split(',')

@@ -85,7 +85,7 @@ fn every_field_reaches_the_policy() {
     .expect("loads");
     let percent = |value| Percent::new(value).expect("a percentage");
     assert_eq!(config.override_header, "x-26");
-    assert_eq!(config.max_held_bytes, 25);
+    assert_eq!(config.bounds.held_bytes, 25);
     let admin = Admin {
         cluster: "envoy-admin".to_owned(),
         interval: Duration::from_secs(36),

@@ -256,6 +256,7 @@ fn a_host_that_was_never_seen_is_not_blamed_for_what_was_only_sent_to_it() {
         took: Some(Duration::from_millis(1)),
         outcome: E503,
         seen: false,
+        repeated: false,
     };
     let attempt = sent(addr(1), workers.now());
     workers.workers[0].record(CLUSTER, &attempt);

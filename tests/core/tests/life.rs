@@ -71,6 +71,7 @@ fn failures_at_several_workers_at_the_same_moment_eject_once() {
             took: None,
             outcome: E503,
             seen: true,
+            repeated: false,
         };
         workers.pass(2 * SECOND);
         workers.attempt(1, 1, Outcome::Success);
@@ -95,6 +96,7 @@ fn a_failure_that_another_workers_overtakes_is_not_lost() {
         took: None,
         outcome: E503,
         seen: true,
+        repeated: false,
     };
     let other = Rc::new(RefCell::new(workers.workers.pop().expect("two")));
     workers

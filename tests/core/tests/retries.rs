@@ -41,23 +41,23 @@ fn retry_on(set: impl FnOnce(&mut RetryOn)) -> RetryPolicy {
 fn only_idempotent_requests_that_are_plain_http_are_screened_in() {
     let facts = |pairs: &[(&[u8], &[u8])]| RequestFacts::read(&HeaderBlock::from_pairs(pairs), "x-sidestep-host");
     for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
-        assert_eq!(screen(&facts(&[(b":method", method.as_bytes())])), Ok(()), "{method}");
+        assert_eq!(screen(&facts(&[(b":method", method.as_bytes())]), false), Ok(()), "{method}");
     }
     for method in ["POST", "PATCH", "LOCK", "PROPFIND", "get"] {
         assert_eq!(
-            screen(&facts(&[(b":method", method.as_bytes())])),
+            screen(&facts(&[(b":method", method.as_bytes())]), false),
             Err(RetryRefusal::Method),
             "{method}"
         );
     }
-    assert_eq!(screen(&facts(&[])), Err(RetryRefusal::Method));
-    assert_eq!(screen(&facts(&[(b":method", b"CONNECT")])), Err(RetryRefusal::Connect));
+    assert_eq!(screen(&facts(&[]), false), Err(RetryRefusal::Method));
+    assert_eq!(screen(&facts(&[(b":method", b"CONNECT")]), false), Err(RetryRefusal::Connect));
     assert_eq!(
-        screen(&facts(&[(b":method", b"GET"), (b"upgrade", b"websocket")])),
+        screen(&facts(&[(b":method", b"GET"), (b"upgrade", b"websocket")]), false),
         Err(RetryRefusal::Upgrade)
     );
     assert_eq!(
-        screen(&facts(&[(b":method", b"PUT"), (b"content-type", b"application/grpc")])),
+        screen(&facts(&[(b":method", b"PUT"), (b"content-type", b"application/grpc")]), false),
         Err(RetryRefusal::Grpc)
     );
 }
@@ -135,6 +135,7 @@ fn what_is_worth_a_retry_always_got_a_closer_look() {
                     retriable_4xx: f,
                     retriable_status_codes: g,
                     envoy_ratelimited: h,
+                    ..RetryOn::default()
                 };
             })
         };

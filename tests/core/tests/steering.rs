@@ -151,7 +151,9 @@ fn panic_ends_when_hosts_have_proved_themselves_and_they_do() {
 
 #[test]
 fn a_small_part_of_the_retriable_requests_goes_unpinned_and_no_other() {
-    let settings = r#""outlier_detection": {"consecutive_5xx": 1}, "picking": {"discovery_percent": 10}"#;
+    // What is risked is paid for by the budget.
+    let settings = r#""outlier_detection": {"consecutive_5xx": 1}, "picking": {"discovery_percent": 10},
+                      "retry": {"budget": {"min_retries_per_second": 10000}}"#;
     let mut workers = Workers::start(2, 3, settings);
     workers.fail(0, 1);
     let unpinned = meant(&mut workers, 4000)[&0];

@@ -1,11 +1,11 @@
 //! Probation: one request at a time, and only one that could be retried elsewhere.
 
 use sidestep::health::{Control, ControlAction};
-use sidestep::host::Attribute;
+use sidestep::host::{Attribute, StreamId};
 use sidestep::metrics::Metric;
 use sidestep::stream::{Flow, Stream};
 use sidestep_core::test;
-use sidestep_core::workers::{CLUSTER, Flight, SECOND, Stage, Workers, addr};
+use sidestep_core::workers::{CLUSTER, Flight, SECOND, Stage, Workers, addr, steer_request};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn two_workers_that_see_a_host_in_probation_at_once_send_one_trial() {
     let theirs = Rc::new(RefCell::new(None));
     let (worker, steering) = (Rc::clone(&other), Rc::clone(&theirs));
     workers.host.interrupt_next_write(move || {
-        *steering.borrow_mut() = worker.borrow_mut().steer(|| true);
+        *steering.borrow_mut() = steer_request(&mut worker.borrow_mut(), || true);
     });
     let ours = workers.steer(0, true).expect("a host is out");
     let theirs = theirs.borrow_mut().take().expect("a host is out");
@@ -173,7 +173,7 @@ fn what_could_not_be_retried_elsewhere_is_never_a_trial() {
     // A body that is still to come may be too large.
     let mut workers = Workers::in_probation(1, 3, "");
     workers.host.request(&[(":method", "PUT")]);
-    let mut stream = Stream::default();
+    let mut stream = Stream::new(StreamId(1));
     let _ = stream.on_request_headers(&mut workers.workers[0], false);
     assert!(
         !workers
@@ -257,7 +257,7 @@ fn a_host_does_not_come_back_without_proof_while_another_workers_trial_is_out() 
     let theirs = Rc::new(RefCell::new(None));
     let (worker, steering) = (Rc::clone(&other), Rc::clone(&theirs));
     workers.host.interrupt_next_write(move || {
-        *steering.borrow_mut() = worker.borrow_mut().steer(|| true);
+        *steering.borrow_mut() = steer_request(&mut worker.borrow_mut(), || true);
     });
     let _ = workers.request(0, POST);
     let theirs = theirs.borrow_mut().take().expect("a host is out");

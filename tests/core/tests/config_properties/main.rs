@@ -96,7 +96,7 @@ fn assert_ends_well(outcome: Result<Config, ConfigError>) {
         Ok(config) => {
             for policy in config.policies() {
                 assert_promises(policy);
-                assert!(policy.retry.max_body_bytes <= config.max_held_bytes);
+                assert!(policy.retry.max_body_bytes <= config.bounds.held_bytes);
             }
             assert!((Duration::from_millis(100)..=Duration::from_secs(1)).contains(&config.tick()));
             assert!(config.admin.as_ref().is_none_or(|admin| !admin.cluster.is_empty()));
