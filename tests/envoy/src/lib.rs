@@ -173,12 +173,16 @@ impl Scene {
 }
 
 /// A plugin configuration that knows these hosts from the start, and leaves nothing to chance: no request is sent
-/// unpinned for the sake of discovery, unless it says so.
+/// unpinned for the sake of discovery, and the filter makes the retries, unless it says so.
 #[must_use]
 pub fn knowing(cluster: &str, servers: &[Upstream], mut plugin: Value) -> Value {
     let hosts: Vec<_> = servers.iter().map(|server| server.address().to_string()).collect();
     if plugin["clusters"][cluster]["hosts"].is_null() {
         plugin["clusters"][cluster]["hosts"] = json!(hosts);
+    }
+    // Which engine is at work would depend on what the filter has seen of the route so far.
+    if plugin["retry"]["engine"].is_null() {
+        plugin["retry"]["engine"] = json!("filter");
     }
     if plugin["picking"]["discovery_percent"].is_null() {
         plugin["picking"]["discovery_percent"] = json!(0);

@@ -9,6 +9,7 @@ mod control;
 mod crash;
 mod discovery;
 mod ejection;
+mod engines;
 mod grpc;
 mod http2;
 mod limits;

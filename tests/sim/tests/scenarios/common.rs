@@ -23,11 +23,12 @@ pub(crate) fn merge(base: &mut Value, extra: Value) {
     }
 }
 
-/// A configuration that names these hosts, with `extra` over it. No request goes unpinned on purpose: where that is
-/// wanted, the scenario says so.
+/// A configuration that names these hosts, with `extra` over it. No request goes unpinned on purpose, and the filter makes
+/// the retries: where something else is wanted, the scenario says so.
 pub(crate) fn config(hosts: &[&str], extra: Value) -> Value {
     let mut config = json!({
         "picking": { "discovery_percent": 0 },
+        "retry": { "engine": "filter" },
         "clusters": { BACKEND: { "hosts": hosts } },
     });
     merge(&mut config, extra);

@@ -230,6 +230,20 @@ impl EnvoyConfig {
         self
     }
 
+    /// A line of this [format](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage)
+    /// in Envoy's log for each request, behind `access: `. See [`Envoy::until_access_log`](super::Envoy::until_access_log).
+    #[must_use]
+    pub fn access_log(self, format: &str) -> Self {
+        let log = json!([{
+            "name": "envoy.access_loggers.stdout",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                "log_format": {"text_format_source": {"inline_string": format!("access: {format}\n")}},
+            },
+        }]);
+        self.connection_manager("access_log", log)
+    }
+
     /// A second listener, with the same routes and filters except sidestep: [`Envoy::plain_client`](super::Envoy::plain_client).
     #[must_use]
     pub fn and_without_filter(mut self) -> Self {

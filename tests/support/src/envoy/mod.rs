@@ -111,6 +111,9 @@ impl Envoy {
                 "--admin-address-path",
                 &admin_file.to_string_lossy(),
                 "--disable-hot-restart",
+                // Access logs at once.
+                "--file-flush-interval-msec",
+                "10",
             ],
         )?;
         let limit = Instant::now() + START_BOUND;
@@ -289,6 +292,22 @@ impl Envoy {
         wait_for(format!("{part:?} in Envoy's log"), || async {
             let log = self.log();
             log.lines().find(|line| line.contains(part)).map(str::to_owned)
+        })
+        .await
+    }
+
+    /// Waits for so many lines of the access log, and gives them.
+    ///
+    /// # Errors
+    /// They did not come in time.
+    pub async fn until_access_log(&self, lines: usize) -> Result<Vec<String>, TimedOut> {
+        wait_for(format!("{lines} lines of access log"), || async {
+            let log = self.log();
+            let found: Vec<String> = log
+                .lines()
+                .filter_map(|line| line.strip_prefix("access: ").map(str::to_owned))
+                .collect();
+            (found.len() >= lines).then_some(found)
         })
         .await
     }
