@@ -2,7 +2,7 @@
 //!
 //! It allocates what Envoy makes the module allocate: one block for each header map, attribute or piece of shared data.
 
-use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId};
+use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId, StreamId};
 use sidestep::http::{HeaderBlock, Pair};
 use sidestep::metrics::{Metric, MetricKind};
 use sidestep::model::{HostAddr, Timestamp};
@@ -136,6 +136,30 @@ impl Host for BenchHost {
         Ok(())
     }
 
+    fn act_on(&self, _: StreamId) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn resume_request(&self) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn clear_route_cache(&self) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn set_response_header(&self, _: &str, _: &str) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn add_response_header(&self, _: &str, _: &str) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn set_filter_state(&self, _: &str, _: &str) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
     fn request_headers(&self) -> HostResult<HeaderBlock> {
         Ok(HeaderBlock::from_wire(self.called().request.clone()))
     }
@@ -204,7 +228,7 @@ impl Host for BenchHost {
             Attribute::ResponseFlags => Some(0_u64.to_le_bytes().to_vec()),
             Attribute::RequestTime => Some(state.now.get().as_nanos().to_le_bytes().to_vec()),
             Attribute::AttemptCount => Some(1_u64.to_le_bytes().to_vec()),
-            Attribute::RouteName | Attribute::ResponseCodeDetails => None,
+            Attribute::RouteName | Attribute::VirtualHostName | Attribute::ResponseCodeDetails => None,
         })
     }
 

@@ -43,11 +43,10 @@ impl Stream {
     pub(super) fn plan_hedge<H: Host>(&mut self, worker: &mut Worker<H>, cluster: String, now: Timestamp) {
         if let Some(delay) = worker.hedge_delay(&cluster) {
             let at = now.after(delay);
-            self.hedge = Some(Box::new(Hedging {
-                cluster,
-                stage: Stage::Waits(at),
-            }));
-            worker.wake(self.id, at, now);
+            if worker.wake(self.id, at, now) {
+                let stage = Stage::Waits(at);
+                self.hedge = Some(Box::new(Hedging { cluster, stage }));
+            }
         }
     }
 

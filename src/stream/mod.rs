@@ -94,8 +94,10 @@ struct Traits {
     keyed: bool,
     /// It came in early data.
     early_data: bool,
-    /// Nobody has asked what its route does to requests.
+    /// What its route does to requests is to be watched, should the filter's retry matter.
     route_unknown: bool,
+    /// Envoy's router was told to retry.
+    by_router: bool,
 }
 
 /// Where the response stands.
@@ -142,6 +144,8 @@ enum Out {
     Sent(Sent),
     /// It waits until then, and has been taken from the budget.
     Waits(Timestamp, Withdrawal),
+    /// Its answer can't be had any more; at the next moment the client gets the best that there is.
+    Lost,
 }
 
 /// What must be known of the response that is held back.
@@ -184,6 +188,7 @@ impl Stream {
                     let now = worker.now();
                     worker.put_back(&retrying.cluster, withdrawn, now);
                 }
+                Out::Lost => {}
             },
             Phase::Diverted(diverted) => diverted.forget(worker),
             _ => {}
@@ -199,7 +204,7 @@ impl Stream {
         let retrying = match &self.phase {
             Phase::Retrying(retrying) => match &retrying.out {
                 Out::Sent(sent) => sent_at_a_tick(sent),
-                Out::Waits(..) => true,
+                Out::Waits(..) | Out::Lost => true,
             },
             _ => false,
         };
@@ -211,7 +216,7 @@ impl Stream {
         let retry = match &self.phase {
             Phase::Retrying(retrying) => match &retrying.out {
                 Out::Sent(sent) => Some(sent),
-                Out::Waits(..) => None,
+                Out::Waits(..) | Out::Lost => None,
             },
             _ => None,
         };
@@ -243,7 +248,7 @@ impl Stream {
 
     /// What the request went through so far; made the first time that there is something to tell.
     fn tale(&mut self) -> &mut Tale {
-        let engine = if self.router.is_some() { Engine::Router } else { Engine::Filter };
+        let engine = if self.traits.by_router { Engine::Router } else { Engine::Filter };
         self.tale.get_or_insert_with(|| Box::new(Tale::of(engine)))
     }
 }

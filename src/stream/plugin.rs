@@ -6,6 +6,7 @@
 
 use super::Stream;
 use crate::host::{CalloutToken, Host, StreamId};
+use crate::metrics::ErrorCause;
 use crate::model::Map;
 use crate::worker::Worker;
 
@@ -91,15 +92,19 @@ impl<H: Host> Plugin<H> {
         let Some(mut stream) = self.waiting.remove(&id) else {
             return;
         };
-        if let Err(error) = self.worker.host.act_on(id) {
-            // Envoy has told nobody that it is gone.
-            log::debug!("a stream that waits is gone: {error}");
-            stream.on_done(&mut self.worker);
-            return;
-        }
-        step(&mut stream, &mut self.worker);
-        for token in stream.tokens_sent_at_ticks() {
-            self.sent.insert(token.0, id);
+        match self.worker.host.act_on(id) {
+            Ok(()) => {
+                step(&mut stream, &mut self.worker);
+                for token in stream.tokens_sent_at_ticks() {
+                    self.sent.insert(token.0, id);
+                }
+            }
+            // Gone it is not, for then it would have said so and not be here. What was to happen is made up for.
+            Err(error) => {
+                let why = format_args!("a stream that waits can't be acted on: {error}");
+                self.worker.error(ErrorCause::Timer, why);
+                stream.on_missed(&mut self.worker);
+            }
         }
         // Its own callbacks look for it here.
         self.waiting.insert(id, stream);

@@ -187,7 +187,10 @@ impl Stream {
         if standby::leads_to(worker, &cluster, &standby, now) {
             return None;
         }
-        self.divert(worker, cluster, standby, (headers.clone(), facts, end_of_stream), now)
+        if !end_of_stream {
+            return None;
+        }
+        self.divert(worker, cluster, &standby, (headers.clone(), facts), now)
     }
 
     /// Bounds each attempt by the policy's `per_try_timeout`.
@@ -231,14 +234,21 @@ impl Stream {
         set_header(worker, "x-envoy-max-retries", "0");
     }
 
-    /// A piece of the request's body has come. It passes at once, unless the request is held back; a copy stays.
+    /// A piece of the request's body has come. It passes at once; a copy stays.
     pub fn on_request_body<H: Host>(&mut self, worker: &mut Worker<H>, size: usize, end_of_stream: bool) -> Flow {
-        if matches!(self.phase, Phase::Diverted(_)) {
-            return self.diverted_body(worker, size, end_of_stream);
-        }
         if matches!(self.keep, Keep::Growing(_)) {
-            if size > 0 {
-                self.keep_body(worker, size);
+            if size > 0 && self.keep.admit(size, worker.wants().max_body_bytes) {
+                match worker.host.request_body(size) {
+                    Ok(piece) if piece.len() == size => self.keep.push(piece),
+                    other => {
+                        self.keep.give_up(RetryRefusal::NoCopy);
+                        let found = other.map(|piece| piece.len());
+                        worker.error(
+                            ErrorCause::Request,
+                            format_args!("{size} bytes of request body: {found:?}"),
+                        );
+                    }
+                }
             }
             if end_of_stream {
                 self.keep.finish(None);
@@ -247,47 +257,16 @@ impl Stream {
         Flow::Continue
     }
 
-    /// Adds `size` bytes of body to the copy. Returns whether they were.
-    pub(super) fn keep_body<H: Host>(&mut self, worker: &mut Worker<H>, size: usize) -> bool {
-        if !self.keep.admit(size, worker.wants().max_body_bytes) {
-            return false;
-        }
-        match worker.host.request_body(size) {
-            Ok(piece) if piece.len() == size => {
-                self.keep.push(piece);
-                true
-            }
-            other => {
-                self.keep.give_up(RetryRefusal::NoCopy);
-                let found = other.map(|piece| piece.len());
-                worker.error(
-                    ErrorCause::Request,
-                    format_args!("{size} bytes of request body: {found:?}"),
-                );
-                false
-            }
-        }
-    }
-
     /// The request's trailers have come: it is complete.
     pub fn on_request_trailers<H: Host>(&mut self, worker: &mut Worker<H>) -> Flow {
-        let diverted = matches!(self.phase, Phase::Diverted(_));
-        if !diverted && !matches!(self.keep, Keep::Growing(_)) {
-            return Flow::Continue;
-        }
-        let trailers = match worker.host.request_trailers() {
-            Ok(trailers) => Some(trailers),
-            Err(error) => {
-                worker.error(ErrorCause::Request, format_args!("no request trailers: {error}"));
-                None
+        if matches!(self.keep, Keep::Growing(_)) {
+            match worker.host.request_trailers() {
+                Ok(trailers) => self.keep.finish(Some(trailers)),
+                Err(error) => {
+                    self.keep.give_up(RetryRefusal::NoCopy);
+                    worker.error(ErrorCause::Request, format_args!("no request trailers: {error}"));
+                }
             }
-        };
-        if diverted {
-            return self.diverted_whole(worker, trailers);
-        }
-        match trailers {
-            Some(trailers) => self.keep.finish(Some(trailers)),
-            None => self.keep.give_up(RetryRefusal::NoCopy),
         }
         Flow::Continue
     }

@@ -132,9 +132,14 @@ impl Stream {
                 }
             };
         }
-        worker.count(Metric::RetriesWaited);
         let until = now.after(wait);
-        worker.wake(self.id, until, now);
+        if !worker.wake(self.id, until, now) {
+            if paid.is_none() {
+                worker.put_back(&retrying.cluster, withdrawn, now);
+            }
+            return Err(RetryRefusal::DispatchFailed);
+        }
+        worker.count(Metric::RetriesWaited);
         Ok(Out::Waits(until, withdrawn))
     }
 
@@ -171,6 +176,7 @@ impl Stream {
         match std::mem::replace(&mut self.phase, Phase::Passing) {
             Phase::Retrying(retrying) => match retrying.out {
                 Out::Waits(until, withdrawn) if until <= now => self.wait_is_over(worker, retrying, withdrawn, now),
+                Out::Lost => self.give_best(worker, retrying, None),
                 _ => self.phase = Phase::Retrying(retrying),
             },
             Phase::Waiting => {
@@ -179,6 +185,22 @@ impl Stream {
             }
             other => self.phase = other,
         }
+    }
+
+    /// A moment has come, or an answer, and Envoy did not let the stream act.
+    pub(super) fn on_missed<H: Host>(&mut self, worker: &mut Worker<H>) {
+        /// After this it is tried again.
+        const AGAIN: Duration = Duration::from_millis(100);
+        let now = worker.now();
+        if let Phase::Retrying(retrying) = &mut self.phase {
+            if let Out::Sent(sent) = std::mem::replace(&mut retrying.out, Out::Lost) {
+                sent.forget(worker);
+            }
+        } else {
+            self.forget_hedge(worker);
+        }
+        // Should the timer be dead as well, there is nothing left to do.
+        let _ = worker.wake(self.id, now.after(AGAIN), now);
     }
 
     /// A retry that had to wait is sent, to where it is best sent now.

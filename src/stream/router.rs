@@ -65,6 +65,7 @@ impl Stream {
         if steering.pin.is_some() {
             self.pin(worker, steering, now);
         }
+        self.traits.by_router = true;
         self.router = Some(Box::new(RouterRetries {
             cluster: cluster.to_owned(),
             reserved,

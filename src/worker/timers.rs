@@ -37,12 +37,17 @@ impl<H: Host> Worker<H> {
         self.set_timer(self.tick, now);
     }
 
-    /// A stream waits until `at`: it is among those of [`Worker::due`] then.
-    pub fn wake(&mut self, stream: StreamId, at: Timestamp, now: Timestamp) {
-        self.timers.waiting.push(Reverse((at, stream)));
-        if at < self.timers.next {
+    /// A stream waits until `at`: it is among those of [`Worker::due`] then. Returns whether there is a timer at all; else
+    /// nobody would wake it.
+    pub fn wake(&mut self, stream: StreamId, at: Timestamp, now: Timestamp) -> bool {
+        if at < self.timers.next || self.timers.period.is_zero() {
             self.set_timer(at.since(now), now);
         }
+        let runs = !self.timers.period.is_zero();
+        if runs {
+            self.timers.waiting.push(Reverse((at, stream)));
+        }
+        runs
     }
 
     /// Takes one of the streams whose time has come.

@@ -5,6 +5,7 @@ use crate::cpu::OnOneCpu;
 use crate::heap::Heap;
 use crate::queue::{Event, Queue};
 use crate::request::Answer;
+use crate::route::Route;
 use crate::sim::Sim;
 use crate::stream::Stream;
 use crate::upstream::{Cluster, Host};
@@ -51,6 +52,10 @@ pub(crate) struct Engine {
     pub(crate) clusters: Vec<(String, Cluster)>,
     pub(crate) hosts: BTreeMap<String, Host>,
     pub(crate) override_header: String,
+    /// What named routes do.
+    pub(crate) routes: BTreeMap<String, Route>,
+    /// Bounds on the router's retries, by cluster.
+    pub(crate) max_retries: BTreeMap<String, usize>,
     pub(crate) streams: BTreeMap<u32, Stream>,
     pub(crate) answers: BTreeMap<u32, Answer>,
     pub(crate) events: Queue,

@@ -23,6 +23,7 @@
 //! | `upstream`, `reply`, `latency` | clusters, hosts, what they answer and how long they take |
 //! | `admin` | Envoy's own interface, as a host |
 //! | `request` | what the client sends and gets |
+//! | `route`, `router` | what a route does with a request, and retries by Envoy's router |
 //! | `faults`, `tally`, `heap`, `chance` | failing host calls, counted host calls, counted memory, seeds |
 //! | `cpu` | one processor for all threads of a simulation |
 //!
@@ -49,6 +50,8 @@ mod metrics;
 mod queue;
 mod reply;
 mod request;
+mod route;
+mod router;
 mod running;
 mod shared_data;
 mod sim;
@@ -68,6 +71,7 @@ pub use latency::Latency;
 pub use load::{Load, Served};
 pub use reply::{Failure, Reply};
 pub use request::{Answer, Request};
+pub use route::Route;
 pub use sim::{Sim, StreamId};
 pub use tally::Tally;
 pub use upstream::{Fitness, HostHandle, Seen};

@@ -10,6 +10,8 @@ pub(crate) enum Event {
     Open(u32),
     /// The next piece of the request arrives.
     RequestPiece(u32),
+    /// The router makes another attempt.
+    Retry(u32),
     /// The host's response arrives.
     Response(u32),
     /// The next piece of the response arrives.
@@ -42,6 +44,7 @@ impl Event {
         match self {
             Event::Open(id)
             | Event::RequestPiece(id)
+            | Event::Retry(id)
             | Event::Response(id)
             | Event::ResponsePiece(id)
             | Event::TimedOut(id)
@@ -141,6 +144,15 @@ impl Queue {
         let its = self.events.iter().filter(|(_, event)| event.vm() == Some(vm));
         let keys: Vec<Key> = its.map(|(key, _)| *key).collect();
         for key in keys {
+            self.remove(key);
+        }
+    }
+
+    /// Drops the VM's next tick.
+    pub(crate) fn forget_tick(&mut self, vm: usize) {
+        let mut its = self.events.iter();
+        let key = its.find(|(_, event)| matches!(event, Event::Tick(it) if *it == vm)).map(|(key, _)| *key);
+        if let Some(key) = key {
             self.remove(key);
         }
     }

@@ -103,6 +103,21 @@ impl Reply {
         }
     }
 
+    /// The failure that it is, if it is one.
+    pub(crate) fn its_failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// A header of its own.
+    pub(crate) fn header_value(&self, name: &str) -> Option<String> {
+        self.headers.get(name).map(str::to_owned)
+    }
+
+    pub(crate) fn later_by(mut self, time: Duration) -> Reply {
+        self.after += time;
+        self
+    }
+
     /// Its status.
     pub fn status_code(&self) -> u16 {
         self.status

@@ -2,6 +2,7 @@
 
 use crate::headers::Headers;
 use crate::tally::Tally;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A request to send through the simulated Envoy.
@@ -147,6 +148,8 @@ pub struct Answer {
     pub cut: bool,
     /// The client hung up first.
     pub client_gone: bool,
+    /// What the module left for the access log, by the names that `%FILTER_STATE(...)%` prints it under.
+    pub filter_state: BTreeMap<String, String>,
     /// The hosts that were tried for it, in order, callouts included.
     pub tried: Vec<String>,
     /// The host calls made on its account.

@@ -174,6 +174,16 @@ impl Cluster {
         }
     }
 
+    /// Takes the next host of a pin that is in the cluster, or else the next in turn.
+    pub(crate) fn next(&mut self, pin: &mut VecDeque<String>) -> Option<String> {
+        while let Some(host) = pin.pop_front() {
+            if self.honours_pins && self.names.contains(&host) {
+                return Some(host);
+            }
+        }
+        self.pick(None)
+    }
+
     /// The first host of the pin that is in the cluster, else the next in turn.
     pub(crate) fn pick(&mut self, pin: Option<&str>) -> Option<String> {
         if let Some(pin) = pin.filter(|_| self.honours_pins) {

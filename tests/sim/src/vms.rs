@@ -62,6 +62,7 @@ impl Engine {
             }
         }
         if taken == Some(1) {
+            self.world().vms[vm].timer_set = false;
             let period = self.world().vms[vm].tick_period_ms;
             if let Some(period) = period {
                 self.schedule(self.phase(worker, period), Event::Tick(vm));
@@ -84,8 +85,11 @@ impl Engine {
         self.workers[worker].vm
     }
 
-    /// After each callback: the module may have asked for a timer, or for another one.
+    /// After each callback: the module may have asked for a timer, or for another one, which starts anew then.
     pub(crate) fn set_timer(&mut self, vm: usize, ticked: bool) {
+        if std::mem::take(&mut self.world().vms[vm].timer_set) {
+            self.events.forget_tick(vm);
+        }
         let Some(period) = self.world().vms[vm].tick_period_ms else {
             return;
         };

@@ -168,6 +168,8 @@ unsafe extern "C" fn proxy_set_property(path: *const u8, path_size: usize, value
         let path = String::from_utf8_lossy(unsafe { passed(path, path_size) }).replace('\0', ".");
         let value = unsafe { passed(value, value_size) }.to_vec();
         let stream = world.stream(vm).ok_or(Status::NotFound)?;
+        let text = String::from_utf8_lossy(&value).into_owned();
+        stream.filter_state.insert(format!("wasm.{path}"), text);
         stream.properties.insert(path, value);
         Ok(())
     })

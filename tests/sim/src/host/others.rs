@@ -34,6 +34,7 @@ unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
 unsafe extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> u32 {
     call(Call::SetTickPeriod, 0, |world, vm| {
         world.vms[vm].tick_period_ms = (period > 0).then_some(period);
+        world.vms[vm].timer_set = true;
         Ok(())
     })
 }
@@ -48,14 +49,19 @@ unsafe extern "C" fn proxy_get_status(code: *mut u32, data: *mut *mut u8, size: 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_call_foreign_function(
-    _name: *const u8,
-    _name_size: usize,
+    name: *const u8,
+    name_size: usize,
     _arguments: *const u8,
     _arguments_size: usize,
-    _data: *mut *mut u8,
-    _size: *mut usize,
+    data: *mut *mut u8,
+    size: *mut usize,
 ) -> u32 {
-    call(Call::ForeignFunction, 0, |_, _| Err(Status::NotFound))
+    call_giving(Call::ForeignFunction, 0, Give { data, size }, |world, vm| {
+        match unsafe { passed(name, name_size) } {
+            b"clear_route_cache" => world.clear_route_cache(vm).map(|()| Vec::new()),
+            _ => Err(Status::NotFound),
+        }
+    })
 }
 
 #[unsafe(no_mangle)]

@@ -9,6 +9,7 @@ use crate::headers::Headers;
 use crate::queue::Event;
 use crate::reply::Resolved;
 use crate::request::{Answer, Request};
+use crate::router::Retries;
 use crate::vm::Job;
 use crate::world::Deferred;
 use std::collections::VecDeque;
@@ -73,6 +74,10 @@ pub(crate) struct Stream {
     /// How long the whole answer may take, and how long its headers.
     timeout: Option<Duration>,
     headers_timeout: Option<Duration>,
+    /// What Envoy's router may do for it.
+    retries: Retries,
+    /// When the router got it.
+    routed_at: u64,
     /// The response is one that Envoy makes for `send_local_response`.
     local: bool,
 }
@@ -107,6 +112,8 @@ impl Engine {
             gap: Duration::ZERO,
             timeout: None,
             headers_timeout: None,
+            retries: Retries::default(),
+            routed_at: 0,
             local: false,
         };
         self.streams.insert(id, stream);
@@ -121,6 +128,10 @@ impl Engine {
             Event::RequestPiece(id) => self.prepare_request_piece(*id),
             Event::Response(id) => self.prepare_response(*id),
             Event::ResponsePiece(id) => self.prepare_response_piece(*id),
+            Event::Retry(id) => {
+                self.ask_host(*id);
+                None
+            }
             Event::TimedOut(id) => {
                 self.time_out(*id);
                 None
@@ -164,7 +175,7 @@ impl Engine {
             Event::Response(id) => self.after_response_headers(*id, pauses),
             Event::ResponsePiece(id) => self.after_response_piece(*id, pauses),
             Event::End(id) => self.forget_stream(*id),
-            Event::Tick(_) | Event::Callout { .. } | Event::TimedOut(_) => {}
+            Event::Tick(_) | Event::Callout { .. } | Event::TimedOut(_) | Event::Retry(_) => {}
         }
         for action in deferred {
             match action {
@@ -267,6 +278,7 @@ impl Engine {
         let mut world = self.world();
         if let Some(state) = world.streams.remove(&id) {
             stream.answer.calls = state.tally;
+            stream.answer.filter_state = state.filter_state;
         }
         stream.answer.took = Duration::from_nanos(world.now - stream.opened);
         drop(world);

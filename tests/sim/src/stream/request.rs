@@ -5,10 +5,14 @@ use crate::engine::Engine;
 use crate::headers::Headers;
 use crate::queue::Event;
 use crate::reply::{Failure, Reply};
+use crate::router::{BACK_OFF, Retries};
 use crate::upstream::Seen;
 use crate::vm::Job;
 use crate::world::StreamState;
 use std::time::Duration;
+
+/// URX, `UpstreamRetryLimitExceeded`.
+const RETRY_LIMIT_EXCEEDED: u64 = 0x8000;
 
 impl Engine {
     pub(super) fn prepare_open(&mut self, id: u32) -> Option<(usize, Job)> {
@@ -37,6 +41,7 @@ impl Engine {
         let mut state = StreamState {
             vm,
             request_headers: Some(headers),
+            own_cluster: cluster.clone(),
             ..StreamState::default()
         };
         let mut property = |path: &str, value: &[u8]| {
@@ -103,9 +108,12 @@ impl Engine {
                 return;
             };
             let headers = state.request_headers.take().or(state.passed_on.take());
-            headers.unwrap_or_default()
+            (headers.unwrap_or_default(), state.cluster.clone())
         };
-        let mut headers = headers;
+        let (mut headers, cluster) = headers;
+        if let (Some(cluster), Some(stream)) = (cluster, self.streams.get_mut(&id)) {
+            stream.request.cluster = Some(cluster);
+        }
         let mut timeout = |name: &str| {
             let millis = headers.get(name).and_then(|value| value.parse().ok());
             headers.remove(name);
@@ -117,25 +125,25 @@ impl Engine {
             headers.set("x-envoy-expected-rq-timeout-ms", expected.as_millis().to_string());
         }
         let pin = headers.get(&self.override_header).map(str::to_owned);
+        let Some(route) = self.streams.get(&id).map(|stream| stream.request.route.clone()) else {
+            return;
+        };
+        let route = self.routes.get(&route);
+        let mut retries = Retries::of(&mut headers, route);
+        if let Some(route) = route {
+            route.change(&mut headers);
+        }
+        retries.pin = pin.map(|pin| pin.split(',').map(|host| host.trim().to_owned()).collect());
+        let now = self.world().now;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let cluster = stream.request.cluster.clone().unwrap_or_default();
-        let routed = stream.request.routed;
+        stream.retries = retries;
+        stream.routed_at = now;
         stream.sent = headers;
         stream.timeout = whole;
         stream.headers_timeout = its_headers.filter(|it| whole.is_none_or(|whole| *it < whole));
         stream.waits = Waits::Request;
-        let host = if routed {
-            self.cluster_mut(&cluster)
-                .and_then(|cluster| cluster.pick(pin.as_deref()))
-        } else {
-            None
-        };
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        stream.host = host;
         self.next_request_piece(id);
     }
 
@@ -171,13 +179,35 @@ impl Engine {
         }
     }
 
-    /// The host gets the request; its response comes when it comes.
+    /// The host of the next attempt: the next one of the pin that is in the cluster, else the cluster's own choice.
+    fn next_host(&mut self, id: u32) -> Option<String> {
+        let stream = self.streams.get_mut(&id)?;
+        if !stream.request.routed {
+            return None;
+        }
+        let name = stream.request.cluster.clone().unwrap_or_default();
+        let mut pin = stream.retries.pin.take().unwrap_or_default();
+        let cluster = self.cluster_mut(&name)?;
+        let host = cluster.next(&mut pin);
+        self.streams.get_mut(&id)?.retries.pin = Some(pin);
+        host
+    }
+
+    /// The host gets the request; its response comes when it comes, or the router makes another attempt.
     pub(super) fn ask_host(&mut self, id: u32) {
-        let Some(stream) = self.streams.get(&id) else { return };
+        let host = self.next_host(id);
+        let now = self.world().now;
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.host = host.clone();
+        stream.retries.attempts += 1;
+        if stream.retries.counts_attempts {
+            let attempts = stream.retries.attempts.to_string();
+            stream.sent.set("x-envoy-attempt-count", attempts);
+        }
         let (headers, body) = (stream.sent.clone(), stream.sent_body.clone());
         let trailers = stream.sent_trailers.clone();
         let head = headers.get(":method") == Some("HEAD");
-        let (host, routed) = (stream.host.clone(), stream.request.routed);
+        let routed = stream.request.routed;
         let reply = match &host {
             Some(host) => self.attempt(host, headers, body, trailers, false),
             None if routed => Reply::failure(Failure::NoHost),
@@ -186,22 +216,50 @@ impl Engine {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        stream.answer.tried.extend(host.clone());
         // A time-out for the headers alone lets a body take its time; one for the whole answer cuts it.
-        let (whole, its_headers) = (stream.timeout, stream.headers_timeout);
+        let spent = Duration::from_nanos(now - stream.routed_at);
+        let whole = stream.timeout.map(|whole| whole.saturating_sub(spent));
         let late = |timeout: Option<Duration>| timeout.filter(|timeout| reply.after > *timeout);
-        let reply = match (late(its_headers), late(whole)) {
+        let reply = match (late(stream.headers_timeout), late(whole)) {
             (Some(timeout), _) => Reply::failure(Failure::TryTimedOut).after(timeout),
             (None, Some(timeout)) => Reply::failure(Failure::TimedOut).after(timeout),
             (None, None) => reply,
         };
-        let resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head, stream.request.is_grpc());
-        stream.answer.tried.extend(host);
+        if stream.retries.wants(&reply) {
+            let cluster = stream.request.cluster.clone().unwrap_or_default();
+            if stream.retries.left > 0 && self.may_retry(&cluster) {
+                let Some(stream) = self.streams.get_mut(&id) else { return };
+                stream.retries.left -= 1;
+                self.schedule(reply.after + BACK_OFF, Event::Retry(id));
+                return;
+            }
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.retries.exhausted = stream.retries.attempts > 1 && stream.retries.left == 0 && stream.retries.wants(&reply);
+        let after = reply.after;
+        let reply = reply.later_by(spent);
+        let mut resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head, stream.request.is_grpc());
+        if stream.retries.exhausted {
+            resolved.flags |= RETRY_LIMIT_EXCEEDED;
+        }
         stream.gap = reply.chunk_gap;
         stream.response = Some(resolved);
-        self.schedule(reply.after, Event::Response(id));
+        self.schedule(after, Event::Response(id));
         if let Some(timeout) = whole {
             self.schedule(timeout, Event::TimedOut(id));
         }
+    }
+
+    /// Whether the cluster's circuit breaker lets one more of the router's retries through.
+    fn may_retry(&self, cluster: &str) -> bool {
+        let limit = self.max_retries.get(cluster).copied();
+        let under_way = self.streams.values().filter(|stream| {
+            stream.request.cluster.as_deref() == Some(cluster)
+                && stream.retries.attempts > 1
+                && stream.waits == Waits::Host
+        });
+        limit.is_none_or(|limit| under_way.count() < limit)
     }
 
     /// The whole answer's time is over in the middle of its body.

@@ -19,6 +19,7 @@ impl Engine {
         stream.response_pieces = pieces(response.pieces, response.trailers, !response.cut);
         let end = end_of(&stream.response_pieces) && !response.cut;
         let host = stream.host.clone();
+        let attempts = stream.retries.attempts.max(1);
         let count = response.headers.len();
         let mut world = self.world();
         let state = world.streams.get_mut(&id)?;
@@ -35,7 +36,7 @@ impl Engine {
         property("response.code_details", response.details.as_bytes());
         if let Some(host) = host {
             property("upstream.address", host.as_bytes());
-            property("upstream.request_attempt_count", &1u64.to_le_bytes());
+            property("upstream.request_attempt_count", &attempts.to_le_bytes());
         }
         state.response_headers = Some(response.headers);
         Some((
