@@ -322,7 +322,7 @@ impl World {
         let headers = stream.request_headers.as_ref().ok_or(Status::BadArgument)?;
         let named = headers.get(&header).filter(|name| clusters.contains(*name));
         let cluster = named.unwrap_or(&stream.own_cluster).to_owned();
-        stream.properties.insert("xds.cluster_name".to_owned(), cluster.clone().into_bytes());
+        // Envoy looks for the route when it is needed: until the request goes on, properties tell of the old one.
         stream.cluster = Some(cluster);
         Ok(())
     }
