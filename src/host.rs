@@ -33,6 +33,8 @@ pub enum Attribute {
     RequestTime,
     /// `xds.route_name`
     RouteName,
+    /// `upstream.num_endpoints`: how many hosts the cluster of the request has, as a number
+    NumEndpoints,
     /// `xds.virtual_host_name`
     VirtualHostName,
     /// `response.code_details`

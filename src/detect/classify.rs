@@ -42,6 +42,12 @@ impl ResponseFlags {
         Self(self.0 | other.0)
     }
 
+    /// These flags less those of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The flags that mean, at the end of a response that had begun: the host broke it off.
     pub const CUT_SHORT: Self = Self::UPSTREAM_REMOTE_RESET
         .or(Self::UPSTREAM_CONNECTION_TERMINATION)

@@ -106,6 +106,7 @@ impl Host for Envoy {
             Attribute::UpstreamAddress => "upstream\0address",
             Attribute::RequestTime => "request\0time",
             Attribute::RouteName => "xds\0route_name",
+            Attribute::NumEndpoints => "upstream\0num_endpoints",
             Attribute::VirtualHostName => "xds\0virtual_host_name",
             Attribute::ResponseFlags => "response\0flags",
             Attribute::ResponseCodeDetails => "response\0code_details",

@@ -41,6 +41,7 @@ use crate::worker::{Steering, Worker};
 use answer::Answered;
 use attempt::Sent;
 use router::RouterRetries;
+use std::rc::Rc;
 use std::time::Duration;
 use tale::Tale;
 use watch::Watch;
@@ -74,6 +75,8 @@ pub struct Stream {
     router: Option<Box<RouterRetries>>,
     /// A second attempt that has been sent, or is to be sent then.
     hedge: Option<Box<hedge::Hedging>>,
+    /// The request was sent to take its route to the standby cluster: its own cluster, and that one.
+    standby: Option<Box<(String, Rc<str>)>>,
     phase: Phase,
     watch: Option<Watch>,
     /// The request as it came, to be held against what the router sent.
@@ -170,6 +173,7 @@ impl Stream {
             trial_sent: None,
             router: None,
             hedge: None,
+            standby: None,
             phase: Phase::Waiting,
             watch: None,
             watched: None,

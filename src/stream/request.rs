@@ -1,6 +1,6 @@
 //! The request's way in: strip, choose who would repeat it, steer, copy.
 
-use super::{Flow, Phase, Stream, end_trial_unproved, standby};
+use super::{Flow, Phase, Stream, end_trial_unproved};
 use crate::config::Engine;
 use crate::host::Host;
 use crate::http::{HeaderBlock, Method, RequestFacts, STANDBY_HEADER};
@@ -71,9 +71,7 @@ impl Stream {
             }
             Choice::Router(cluster) => {
                 let now = restless.unwrap_or_else(|| worker.now());
-                // It may be on its way to the standby cluster.
-                let diverted = if worker.wants().standby { worker.cluster_name() } else { None };
-                let cluster = diverted.unwrap_or(cluster);
+                let cluster = self.standby.as_ref().map_or(cluster, |sent| sent.1.to_string());
                 if self.tell_router(worker, &cluster, &facts, now) {
                     self.limit_tries(worker, &cluster);
                     return Flow::Continue;
@@ -88,7 +86,9 @@ impl Stream {
             }
         }
         if let Some(now) = restless
-            && let Some(cluster) = cluster.clone().or_else(|| worker.cluster_name())
+            && let Some(cluster) = self.standby.as_ref().map(|sent| sent.1.to_string())
+                .or_else(|| cluster.clone())
+                .or_else(|| worker.cluster_name())
         {
             // A body that is still to come may be too large.
             // What streams for ever can't be retried by a callout, which wants an end.
@@ -172,25 +172,6 @@ impl Stream {
                 Choice::Nobody(reason)
             }
         }
-    }
-
-    /// Sends a request to the standby cluster, if none of its own hosts is available: by its route, or by a callout.
-    fn stand_by<H: Host>(
-        &mut self,
-        worker: &mut Worker<H>,
-        (headers, facts, end_of_stream): (&HeaderBlock, &RequestFacts, bool),
-        repeatable: bool,
-        now: Timestamp,
-    ) -> Option<Flow> {
-        let cluster = worker.cluster_name()?;
-        let standby = worker.standby_of(&cluster, now, || repeatable && !facts.streams)?;
-        if standby::leads_to(worker, &cluster, &standby, now) {
-            return None;
-        }
-        if !end_of_stream {
-            return None;
-        }
-        self.divert(worker, cluster, &standby, (headers.clone(), facts), now)
     }
 
     /// Bounds each attempt by the policy's `per_try_timeout`.

@@ -50,6 +50,7 @@ impl Stream {
             self.tell_of_nobody(worker);
             return Flow::Continue;
         };
+        self.see_standby_route(worker, &arrived.cluster);
         let answer = self.look_at(worker, &arrived);
         let router = self.router.take();
         let attempts = router.map(|router| self.router_answered(worker, &router, &arrived));
@@ -304,6 +305,19 @@ impl Stream {
         }
     }
 
+    /// Why Envoy answered in the host's place, if it did. UO has a second meaning: its circuit breaker let a retry of the router's not
+    /// through, and the answer is the host's own.
+    fn flags<H: Host>(worker: &mut Worker<H>) -> ResponseFlags {
+        let flags = ResponseFlags(worker.attribute_number(Attribute::ResponseFlags));
+        if flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
+            let details = worker.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
+            if !contains(&details, b"overflow") {
+                return flags.without(ResponseFlags::UPSTREAM_OVERFLOW);
+            }
+        }
+        flags
+    }
+
     /// What the classification of an answer needs. Of nearly every answer, that is its status.
     fn look_at<H: Host>(&self, worker: &mut Worker<H>, arrived: &Arrived) -> Answer {
         let Arrived { headers, status, .. } = arrived;
@@ -317,7 +331,7 @@ impl Stream {
         Answer {
             status: *status,
             flags: if by_envoy {
-                ResponseFlags(worker.attribute_number(Attribute::ResponseFlags))
+                Self::flags(worker)
             } else {
                 ResponseFlags::default()
             },

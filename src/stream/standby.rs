@@ -34,41 +34,68 @@ impl Diverted {
     }
 }
 
-/// Lets the request's route find the standby cluster. Returns whether it does.
-pub(super) fn leads_to<H: Host>(worker: &mut Worker<H>, cluster: &str, standby: &str, now: Timestamp) -> bool {
-    if !worker.tries_standby_route(cluster, now) {
-        return false;
-    }
+/// Lets the request's route find the standby cluster. Whether it does shows when the answer is there: Envoy tells of the
+/// new route only once the request has gone on.
+pub(super) fn send_by_route<H: Host>(worker: &mut Worker<H>, standby: &str) -> bool {
     let set = worker.host.set_request_header(STANDBY_HEADER, standby);
     let found = set.and_then(|()| worker.host.clear_route_cache());
-    if found.is_ok() && worker.cluster_name().as_deref() == Some(standby) {
-        worker.count(Metric::StandbyAttempts);
-        return true;
-    }
-    worker.no_standby_route(cluster, now);
-    let removed = worker.host.remove_request_header(STANDBY_HEADER);
-    if let Err(error) = found
-        .and(removed)
-        .and_then(|()| worker.host.clear_route_cache())
-    {
+    if let Err(error) = found {
         worker.error(ErrorCause::Route, format_args!("no other route for a request: {error}"));
     }
-    false
+    found.is_ok()
 }
 
 impl Stream {
-    /// Holds a request back and sends it to the standby cluster. `None` if no callout can carry it.
-    pub(super) fn divert<H: Host>(
+    /// Sends a request to the standby cluster, if none of its own hosts is available: by its route, or by a callout.
+    /// `repeatable`: should its route lead elsewhere, it is repeated at the standby cluster.
+    pub(super) fn stand_by<H: Host>(
+        &mut self,
+        worker: &mut Worker<H>,
+        (headers, facts, end_of_stream): (&HeaderBlock, &RequestFacts, bool),
+        repeatable: bool,
+        now: Timestamp,
+    ) -> Option<Flow> {
+        let cluster = worker.cluster_name()?;
+        let standby = worker.standby_of(&cluster, now, || repeatable && !facts.streams)?;
+        let may_be_called_out = end_of_stream && !facts.grpc && !facts.upgrade && facts.method != Method::Connect;
+        let by_route = match worker.standby_route(&cluster, now) {
+            Some(known) => known,
+            None => repeatable || !may_be_called_out,
+        };
+        if by_route {
+            if send_by_route(worker, &standby) {
+                self.standby = Some(Box::new((cluster, standby)));
+            }
+            return None;
+        }
+        if !may_be_called_out || !headers.is_text() {
+            return None;
+        }
+        self.divert(worker, cluster, &standby, headers.clone(), now)
+    }
+
+    /// An answer has come from this cluster: was the request sent to a standby cluster, and did it go there?
+    pub(super) fn see_standby_route<H: Host>(&mut self, worker: &mut Worker<H>, answered: &str) {
+        if let Some(sent) = self.standby.take() {
+            let (cluster, standby) = *sent;
+            let leads = *standby == *answered;
+            if leads {
+                worker.count(Metric::StandbyAttempts);
+            }
+            let now = worker.clock();
+            worker.see_standby_route(&cluster, leads, now);
+        }
+    }
+
+    /// Holds a request back and sends it to the standby cluster.
+    fn divert<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
         cluster: String,
         standby: &str,
-        (headers, facts): (HeaderBlock, &RequestFacts),
+        headers: HeaderBlock,
         now: Timestamp,
     ) -> Option<Flow> {
-        if facts.grpc || facts.upgrade || facts.method == Method::Connect || !headers.is_text() {
-            return None;
-        }
         // A first attempt may be of any method.
         self.keep = Keep::start(headers, true, worker.held_bytes());
         let policy = worker.policy(standby);

@@ -1,10 +1,10 @@
 //! Where a request goes, first attempt and retry.
 
 use super::Worker;
-use super::view::ClusterView;
+use super::view::{ClusterView, StandbyRoute};
 use crate::config::RetryOn;
-use crate::health::{Event, PinSupport, Trial};
-use crate::host::Host;
+use crate::health::{BELIEVED_FOR, Event, PinSupport, Trial};
+use crate::host::{Attribute, Host};
 use crate::metrics::Metric;
 use crate::model::{Entropy, HostAddr, Timestamp};
 use crate::pick::Pin;
@@ -139,11 +139,15 @@ impl<H: Host> Worker<H> {
             }
             return Steering::to(cluster, None);
         }
-        if !view.is_explored(listed) || view.policy.picking.discovery_percent.chance(entropy.draw()) {
+        let discovers = view.policy.picking.discovery_percent.chance(entropy.draw());
+        let known = view.known() as u64;
+        let explores = !view.is_explored(listed) && known < self.attribute_number(Attribute::NumEndpoints).max(1);
+        if explores || discovers {
             self.count(Metric::Discovery);
             return Steering::to(cluster, None);
         }
-        let pin = view.pick_for(attempts, now, &mut entropy);
+        let view = self.fresh_view(&cluster);
+        let pin = view.and_then(|view| view.pick_for(attempts, now, &mut entropy));
         Steering::to(cluster, pin)
     }
 
@@ -322,16 +326,25 @@ impl<H: Host> Worker<H> {
         (!(trial_due && retries && retriable())).then_some(standby)
     }
 
-    /// Whether the route is to be asked for the way to the standby cluster of `cluster`.
-    pub fn tries_standby_route(&mut self, cluster: &str, now: Timestamp) -> bool {
-        self.view(cluster)
-            .is_some_and(|view| view.no_standby_route_until <= now)
+    /// Whether the route is known to lead to the standby cluster of `cluster`; `None` if that is to be found out.
+    pub fn standby_route(&mut self, cluster: &str, now: Timestamp) -> Option<bool> {
+        match self.view(cluster)?.standby_route {
+            StandbyRoute::Unknown => None,
+            StandbyRoute::Leads => Some(true),
+            // A configuration may change; and a moment that is to come is from before the clock was set back.
+            StandbyRoute::Misses(at) if at <= now && now.since(at) < BELIEVED_FOR => Some(false),
+            StandbyRoute::Misses(_) => None,
+        }
     }
 
-    /// The route did not lead to the standby cluster of `cluster`: it is not asked again for a while.
-    pub fn no_standby_route(&mut self, cluster: &str, now: Timestamp) {
+    /// A request that was to take the route to the standby cluster of `cluster` went there, or did not.
+    pub fn see_standby_route(&mut self, cluster: &str, leads: bool, now: Timestamp) {
         if let Some(view) = self.view(cluster) {
-            view.no_standby_route_until = now.after(crate::health::BELIEVED_FOR);
+            view.standby_route = if leads {
+                StandbyRoute::Leads
+            } else {
+                StandbyRoute::Misses(now)
+            };
         }
     }
 

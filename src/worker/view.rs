@@ -30,8 +30,8 @@ pub(super) struct ClusterView {
     pub(super) streaks: StreaksView,
     /// The retries that there may be.
     pub(super) budget: Budget,
-    /// Until when its standby cluster's route is not tried, because it did not lead there.
-    pub(super) no_standby_route_until: Timestamp,
+    /// Whether the route leads to its standby cluster.
+    pub(super) standby_route: StandbyRoute,
     /// How long 95 % of its answers took for their headers in the last interval, if there were enough.
     pub(super) p95: Option<Duration>,
     /// Answers since the last one that came from a host not known before.
@@ -49,6 +49,17 @@ pub(super) struct ClusterView {
     /// Who may take an attempt, until `standings_until`.
     standings: Standings,
     standings_until: Timestamp,
+}
+
+/// Whether a request's route leads to the standby cluster once the filter has set its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StandbyRoute {
+    /// It has not been tried.
+    Unknown,
+    /// It does.
+    Leads,
+    /// The last request that tried it, then, went elsewhere.
+    Misses(Timestamp),
 }
 
 /// What follows from the table at a moment.
@@ -89,7 +100,7 @@ impl ClusterView {
             read_at: None,
             streaks: StreaksView::default(),
             budget: Budget::default(),
-            no_standby_route_until: Timestamp::ZERO,
+            standby_route: StandbyRoute::Unknown,
             p95: None,
             answers_since_new: 0,
             interval: Timestamp::ZERO,
@@ -160,8 +171,13 @@ impl ClusterView {
 
     /// Whether all hosts that Envoy has are likely known: somebody lists them, or many answers came from no new one.
     pub(super) fn is_explored(&self, listed: bool) -> bool {
-        let known = u32::try_from(self.table.hosts().len()).unwrap_or(u32::MAX);
+        let known = u32::try_from(self.known()).unwrap_or(u32::MAX);
         listed || !self.policy.hosts.is_empty() || self.answers_since_new >= known.saturating_mul(3).saturating_add(8)
+    }
+
+    /// How many hosts are known.
+    pub(super) fn known(&self) -> usize {
+        self.table.hosts().len()
     }
 
     /// A host in probation that no trial is out for, and since when it waits.

@@ -330,9 +330,7 @@ impl World {
         };
         let named = headers.get(&header).filter(|name| clusters.contains(*name));
         let cluster = named.unwrap_or(own).to_owned();
-        stream
-            .properties
-            .insert("xds.cluster_name".to_owned(), cluster.clone().into_bytes());
+        // Envoy looks for the route when it is needed: until the request goes on, properties tell of the old one.
         stream.cluster = Some(cluster);
     }
 

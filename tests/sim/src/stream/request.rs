@@ -105,6 +105,10 @@ impl Engine {
                 return;
             };
             let headers = state.request_headers.take().or(state.passed_on.take());
+            if let Some(cluster) = &state.cluster {
+                let name = cluster.clone().into_bytes();
+                state.properties.insert("xds.cluster_name".to_owned(), name);
+            }
             (headers.unwrap_or_default(), state.cluster.clone())
         };
         let mut timeout = |name: &str| {

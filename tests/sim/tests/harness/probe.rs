@@ -170,7 +170,7 @@ impl Stream {
         for function in ["clear_route_cache", "something_else"] {
             log::info!("{:?}", hostcalls::call_foreign_function(function, None));
         }
-        log::info!("to {:?}", self.text("xds.cluster_name"));
+        log::info!("before {:?}", self.text("xds.cluster_name"));
     }
 
     /// Adds one to a shared number, as often as it takes.
@@ -282,6 +282,7 @@ impl HttpContext for Stream {
                 return Action::Pause;
             }
             "count" => self.count(),
+            part if part.starts_with("cluster ") => log::info!("to {:?}", self.text("xds.cluster_name")),
             "router" => log::info!(
                 "answered {} by {:?} after {:?}, flags {:x}",
                 status.unwrap_or_default(),

@@ -50,7 +50,9 @@ fn the_success_path_makes_few_host_calls_and_writes_no_shared_data() {
 
 #[test]
 fn the_first_requests_write_what_they_learn_and_then_nothing() {
-    let mut sim = Sim::new("{}").cluster(BACKEND, [A, B, C]).workers(2);
+    let mut sim = Sim::new(json!({"retry": {"engine": "filter"}}))
+        .cluster(BACKEND, [A, B, C])
+        .workers(2);
     for worker in 0..2 {
         for _ in 0..3 {
             sim.send(small_get().on(worker));

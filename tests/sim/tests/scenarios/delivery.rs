@@ -220,7 +220,7 @@ fn a_client_that_hangs_up_at_any_other_time_breaks_nothing() {
 
 #[test]
 fn many_requests_at_once_each_get_their_own_answer() {
-    let mut sim = sim_of(&[A, B], json!({})).workers(2);
+    let mut sim = sim_of(&[A, B], json!({"retry": {"budget": {"min_retries_per_second": 100}}})).workers(2);
     sim.steer(BACKEND, Some(A));
     sim.host(A)
         .behaves(|_| Reply::status(503).after(Duration::from_millis(7)));

@@ -10,6 +10,7 @@ use std::time::Duration;
 fn listed(hosts: &[String], workers: usize, extra: Value) -> Sim {
     let mut config = json!({
         "picking": {"discovery_percent": 0, "admin": {"cluster": "admin", "interval": "5s"}},
+        "retry": {"engine": "filter"},
         "clusters": {BACKEND: {}},
     });
     merge(&mut config, extra);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// An Envoy whose configuration names no host.
 fn unknown(extra: serde_json::Value) -> Sim {
-    let mut config = json!({"picking": {"discovery_percent": 0}});
+    let mut config = json!({"picking": {"discovery_percent": 0}, "retry": {"engine": "filter"}});
     for (key, value) in extra.as_object().expect("an object") {
         for (field, value) in value.as_object().expect("an object") {
             config[key][field] = value.clone();
@@ -32,12 +32,14 @@ fn hosts_are_learned_from_answers_by_all_workers() {
 }
 
 #[test]
-fn with_no_other_host_known_there_is_no_retry() {
+fn with_no_other_host_known_envoy_has_the_choice_after_a_while() {
     let mut sim = unknown(json!({}));
     sim.host(A).answers(503);
     let answer = sim.get("/");
-    assert_eq!((answer.status, answer.tried), (503, vec![A.to_owned()]));
-    assert_eq!(counted(&mut sim, "sidestep.retries_refused.no_other_host"), 1);
+    assert_eq!((answer.status, answer.tried), (200, vec![A.to_owned(), B.to_owned()]));
+    let retry = sim.seen(B).pop().expect("the retry");
+    assert!(retry.callout && retry.pin.is_none(), "{retry:?}");
+    assert_eq!(counted(&mut sim, "sidestep.retries.waited"), 1);
 }
 
 #[test]
@@ -81,8 +83,9 @@ fn a_host_that_is_not_seen_for_long_is_forgotten() {
     sim.host(A).answers(503);
     sim.host(B).answers(503);
     sim.steer(BACKEND, Some(A));
-    assert_eq!(sim.get("/").tried, [A, B]);
-    assert_eq!(counted(&mut sim, "sidestep.retries_refused.no_other_host"), 1);
+    let tried = sim.get("/").tried;
+    assert_eq!(tried[..2], [A, B]);
+    assert!(!tried.iter().any(|host| host == C), "{tried:?}");
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! What sidestep does, in a simulated Envoy: one sentence of the design, one test.
 
 mod bounds;
+mod budget;
 mod common;
 mod control;
 mod crowd;
 mod delivery;
 mod discovery;
 mod ejection;
+mod engines;
 mod faults;
 mod grpc;
+mod hedging;
 mod hosts;
 mod limits;
 mod outcomes;
@@ -19,6 +22,9 @@ mod rates;
 mod recovery;
 mod retries;
 mod slow;
+mod standby;
 mod storm;
+mod telling;
 mod unseen;
+mod waiting;
 mod workers;

@@ -127,7 +127,11 @@ fn a_jump_of_the_clock_leaves_no_host_with_less_for_ever() {
 #[test]
 fn below_the_panic_threshold_envoy_is_in_charge_and_above_it_pins_are_back() {
     let hosts = hosts(5);
-    let policy = json!({"outlier_detection": {"max_ejection_percent": 100, "base_ejection_time": "20s"}});
+    // Three of five requests fail then: more than the budget's share.
+    let policy = json!({
+        "outlier_detection": {"max_ejection_percent": 100, "base_ejection_time": "20s"},
+        "retry": {"budget": {"budget_percent": 100}},
+    });
     let mut sim = crowd(&hosts, 2, policy);
     for host in &hosts[..2] {
         eject(&mut sim, host);
