@@ -1,7 +1,7 @@
 //! What is still to come, in order of time, with what has to be known of it at once however much there is.
 
 use crate::world::{Callout, CalloutAnswer};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Something that happens at its time, and is one callback at most.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ pub(crate) struct Queue {
     events: BTreeMap<Key, Event>,
     sequence: u64,
     of_stream: HashMap<u32, Vec<Key>>,
-    ticking: BTreeSet<usize>,
+    ticking: BTreeMap<usize, Key>,
     callouts: usize,
     root_callouts: usize,
 }
@@ -93,7 +93,7 @@ impl Queue {
             (Of::Stream(id), _) => self.of_stream.entry(id).or_default().push(key),
             (Of::Callout(_), _) => self.callouts += 1,
             (Of::Vm(vm), Event::Tick(_)) => {
-                self.ticking.insert(vm);
+                self.ticking.insert(vm, key);
             }
             (Of::Vm(_), _) => self.root_callouts += 1,
         }
@@ -150,15 +150,9 @@ impl Queue {
 
     /// Drops the VM's next tick.
     pub(crate) fn forget_tick(&mut self, vm: usize) {
-        let mut its = self.events.iter();
-        let key = its.find(|(_, event)| matches!(event, Event::Tick(it) if *it == vm)).map(|(key, _)| *key);
-        if let Some(key) = key {
+        if let Some(key) = self.ticking.get(&vm).copied() {
             self.remove(key);
         }
-    }
-
-    pub(crate) fn is_ticking(&self, vm: usize) -> bool {
-        self.ticking.contains(&vm)
     }
 
     /// Whether nothing happens to any stream any more, and no stream waits for a callout of its own.

@@ -13,6 +13,8 @@ pub enum Failure {
     Closed,
     /// The host reset the stream before any header.
     Reset,
+    /// The host refused the stream (HTTP/2's REFUSED_STREAM).
+    RefusedStream,
     /// The route's timeout went by.
     TimedOut,
     /// The timeout for one try went by.
@@ -47,6 +49,12 @@ impl Failure {
                 0x10,
                 "upstream_reset_before_response_started{remote_reset}",
                 "upstream connect error or disconnect/reset before headers. reset reason: remote reset",
+            ),
+            Failure::RefusedStream => (
+                503,
+                0x10,
+                "upstream_reset_before_response_started{remote_refused_stream_reset}",
+                "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset",
             ),
             Failure::TimedOut => (504, 0x4, "response_timeout", "upstream request timeout"),
             Failure::TryTimedOut => (504, 0x4, "upstream_per_try_timeout", "upstream request timeout"),
@@ -101,21 +109,6 @@ impl Reply {
             failure: Some(failure),
             ..Reply::status(failure.local_reply().0)
         }
-    }
-
-    /// The failure that it is, if it is one.
-    pub(crate) fn its_failure(&self) -> Option<Failure> {
-        self.failure
-    }
-
-    /// A header of its own.
-    pub(crate) fn header_value(&self, name: &str) -> Option<String> {
-        self.headers.get(name).map(str::to_owned)
-    }
-
-    pub(crate) fn later_by(mut self, time: Duration) -> Reply {
-        self.after += time;
-        self
     }
 
     /// Its status.
@@ -260,6 +253,7 @@ impl Reply {
             details,
             cut: self.cut && self.failure.is_none() && !head,
             cut_flags: self.cut_flags,
+            failure: self.failure,
         }
     }
 }
@@ -274,4 +268,6 @@ pub(crate) struct Resolved {
     pub(crate) details: &'static str,
     pub(crate) cut: bool,
     pub(crate) cut_flags: u64,
+    /// The failure that Envoy answers itself; none for a host's answer.
+    pub(crate) failure: Option<Failure>,
 }

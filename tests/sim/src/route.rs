@@ -1,6 +1,7 @@
 //! What a route does with requests behind the filters: rewrites, headers, retries of its own.
 
 use crate::headers::Headers;
+use crate::sim::Sim;
 
 /// What a named route does; see [`Sim::route`](crate::Sim::route). One that says nothing changes nothing.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +44,7 @@ impl Route {
         self
     }
 
-    /// `retry_policy`.
+    /// `retry_policy`: its `retry_on`, with the conditions for gRPC among them, and `num_retries`.
     pub fn retries(mut self, retry_on: &str, num_retries: u32) -> Route {
         self.retries = Some((retry_on.to_owned(), num_retries));
         self
@@ -57,6 +58,13 @@ impl Route {
 
     /// The request as the router sends it.
     pub(crate) fn change(&self, headers: &mut Headers) {
+        // Envoy removes before it adds.
+        for name in &self.removed {
+            headers.remove(name);
+        }
+        for (name, value) in &self.added {
+            headers.add(name, value);
+        }
         if let Some((from, to)) = &self.prefix
             && let Some(path) = headers.get(":path").map(str::to_owned)
             && let Some(rest) = path.strip_prefix(from.as_str())
@@ -67,11 +75,31 @@ impl Route {
         if let Some(host) = &self.host {
             headers.set(":authority", host);
         }
-        for (name, value) in &self.added {
-            headers.add(name, value);
-        }
-        for name in &self.removed {
-            headers.remove(name);
-        }
+    }
+}
+
+impl Sim {
+    /// With a route that does this; requests take it by [`Request::route`](crate::Request::route), callouts never.
+    ///
+    /// ```no_run
+    /// # use sidestep_sim::{Request, Route, Sim};
+    /// let mut sim = Sim::new("{}").cluster("backend", ["10.0.0.1:80"]).route("api", Route::new().adds("x", "1"));
+    /// sim.send(Request::get("/").route("api"));
+    /// ```
+    pub fn route(mut self, name: &str, route: Route) -> Sim {
+        self.engine.routes.insert(name.to_owned(), route);
+        self
+    }
+
+    /// With routes that take a request to the cluster that this header names, once they are looked for anew
+    /// (`clear_route_cache`).
+    ///
+    /// ```no_run
+    /// # use sidestep_sim::Sim;
+    /// let sim = Sim::new("{}").cluster("backend", ["10.0.0.1:80"]).routes_by_header("x-sidestep-cluster");
+    /// ```
+    pub fn routes_by_header(self, name: &str) -> Sim {
+        self.engine.world().cluster_header = Some(name.to_owned());
+        self
     }
 }

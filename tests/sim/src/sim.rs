@@ -7,7 +7,6 @@ use crate::faults::Faults;
 use crate::heap::Heap;
 use crate::reply::Reply;
 use crate::request::{Answer, Request};
-use crate::route::Route;
 use crate::stream::Waits;
 use crate::tally::Tally;
 use crate::upstream::{Cluster, Fitness, HostHandle, Seen};
@@ -65,31 +64,6 @@ impl Sim {
     /// With another name for the header by which the cluster's policy takes pins.
     pub fn override_header(mut self, name: &str) -> Sim {
         self.engine.override_header = name.to_owned();
-        self
-    }
-
-    /// With a route that does this; requests take it by [`Request::route`].
-    ///
-    /// ```no_run
-    /// # use sidestep_sim::{Request, Route, Sim};
-    /// let mut sim = Sim::new("{}").cluster("backend", ["10.0.0.1:80"]).route("api", Route::new().adds("x", "1"));
-    /// sim.send(Request::get("/").route("api"));
-    /// ```
-    pub fn route(mut self, name: &str, route: Route) -> Sim {
-        self.engine.routes.insert(name.to_owned(), route);
-        self
-    }
-
-    /// With routes that take a request to the cluster that this header names, once they are looked for anew
-    /// (`clear_route_cache`).
-    pub fn routes_by_header(self, name: &str) -> Sim {
-        self.world().cluster_header = Some(name.to_owned());
-        self
-    }
-
-    /// With a circuit breaker that lets so many of the router's retries through at once.
-    pub fn max_retries(mut self, cluster: &str, retries: usize) -> Sim {
-        self.engine.max_retries.insert(cluster.to_owned(), retries);
         self
     }
 

@@ -62,7 +62,7 @@ impl Engine {
             }
         }
         if taken == Some(1) {
-            self.world().vms[vm].timer_set = false;
+            self.world().vms[vm].timer_set = None;
             let period = self.world().vms[vm].tick_period_ms;
             if let Some(period) = period {
                 self.schedule(self.phase(worker, period), Event::Tick(vm));
@@ -85,16 +85,22 @@ impl Engine {
         self.workers[worker].vm
     }
 
-    /// After each callback: the module may have asked for a timer, or for another one, which starts anew then.
+    /// After each callback: a period that was set in it starts the timer anew, from the moment of the call, and 0 stops
+    /// it; a tick is followed by the next one.
     pub(crate) fn set_timer(&mut self, vm: usize, ticked: bool) {
-        if std::mem::take(&mut self.world().vms[vm].timer_set) {
-            self.events.forget_tick(vm);
-        }
-        let Some(period) = self.world().vms[vm].tick_period_ms else {
-            return;
+        let (now, period, set) = {
+            let mut world = self.world();
+            let now = world.now;
+            let state = &mut world.vms[vm];
+            (now, state.tick_period_ms, state.timer_set.take())
         };
-        if self.vms[vm].is_some() && (ticked || !self.events.is_ticking(vm)) {
-            self.schedule(Duration::from_millis(period.into()), Event::Tick(vm));
+        if set.is_none() && !ticked {
+            return;
+        }
+        self.events.forget_tick(vm);
+        if let Some(period) = period.filter(|_| self.vms[vm].is_some()) {
+            let period = u64::from(period) * 1_000_000;
+            self.events.push(set.unwrap_or(now) + period, Event::Tick(vm));
         }
     }
 

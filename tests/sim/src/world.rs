@@ -71,8 +71,8 @@ pub(crate) struct VmState {
     /// The configuration can be read only while the module is asked to take it.
     pub(crate) configuring: bool,
     pub(crate) tick_period_ms: Option<u32>,
-    /// The period was set, so that the timer starts anew.
-    pub(crate) timer_set: bool,
+    /// When the period was last set, if that was in this callback: the timer starts anew from there.
+    pub(crate) timer_set: Option<u64>,
     pub(crate) current: u32,
     pub(crate) effective: u32,
     /// Whether the callback is the answer of a callout, where the SDK makes the first host call itself.
@@ -122,12 +122,12 @@ pub(crate) struct StreamState {
     pub(crate) log_request_headers: Option<Headers>,
     pub(crate) log_response_headers: Option<Headers>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
-    /// The cluster of its route, as it came.
-    pub(crate) own_cluster: String,
+    /// The cluster of its route, as it came; none where there is no route.
+    pub(crate) own_cluster: Option<String>,
     /// The cluster of the route that was found anew.
     pub(crate) cluster: Option<String>,
-    /// What the module left for the access log.
-    pub(crate) filter_state: BTreeMap<String, String>,
+    /// What the module set as properties.
+    pub(crate) filter_state: BTreeMap<String, Vec<u8>>,
     pub(crate) tally: Tally,
 }
 
@@ -309,22 +309,29 @@ impl World {
             _ => {}
         }
         let stream = self.stream(vm).ok_or(Status::NotFound)?;
-        stream.properties.get(&path).cloned().ok_or(Status::NotFound)
+        let own = || stream.filter_state.get(&format!("wasm.{path}"));
+        stream
+            .properties
+            .get(&path)
+            .or_else(own)
+            .cloned()
+            .ok_or(Status::NotFound)
     }
 
     /// Finds the request's route anew, by its headers as they are.
-    pub(crate) fn clear_route_cache(&mut self, vm: usize) -> Result<(), Status> {
+    pub(crate) fn clear_route_cache(&mut self, vm: usize) {
         let Some(header) = self.cluster_header.clone() else {
-            return Ok(());
+            return;
         };
         let clusters = self.clusters.clone();
-        let stream = self.stream(vm).ok_or(Status::BadArgument)?;
-        let headers = stream.request_headers.as_ref().ok_or(Status::BadArgument)?;
+        let Some(stream) = self.stream(vm) else { return };
+        let (Some(own), Some(headers)) = (&stream.own_cluster, &stream.request_headers) else {
+            return;
+        };
         let named = headers.get(&header).filter(|name| clusters.contains(*name));
-        let cluster = named.unwrap_or(&stream.own_cluster).to_owned();
+        let cluster = named.unwrap_or(own).to_owned();
         // Envoy looks for the route when it is needed: until the request goes on, properties tell of the old one.
         stream.cluster = Some(cluster);
-        Ok(())
     }
 
     /// Puts a call on the accounts, and says whether it is to fail.

@@ -165,12 +165,10 @@ unsafe extern "C" fn proxy_get_property(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32 {
     call(Call::SetProperty, path_size + value_size, |world, vm| {
-        let path = String::from_utf8_lossy(unsafe { passed(path, path_size) }).replace('\0', ".");
+        let path = String::from_utf8_lossy(unsafe { passed(path, path_size) }).into_owned();
         let value = unsafe { passed(value, value_size) }.to_vec();
         let stream = world.stream(vm).ok_or(Status::NotFound)?;
-        let text = String::from_utf8_lossy(&value).into_owned();
-        stream.filter_state.insert(format!("wasm.{path}"), text);
-        stream.properties.insert(path, value);
+        stream.filter_state.insert(format!("wasm.{path}"), value);
         Ok(())
     })
 }

@@ -34,7 +34,7 @@ unsafe extern "C" fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32 {
 unsafe extern "C" fn proxy_set_tick_period_milliseconds(period: u32) -> u32 {
     call(Call::SetTickPeriod, 0, |world, vm| {
         world.vms[vm].tick_period_ms = (period > 0).then_some(period);
-        world.vms[vm].timer_set = true;
+        world.vms[vm].timer_set = Some(world.now);
         Ok(())
     })
 }
@@ -58,7 +58,10 @@ unsafe extern "C" fn proxy_call_foreign_function(
 ) -> u32 {
     call_giving(Call::ForeignFunction, 0, Give { data, size }, |world, vm| {
         match unsafe { passed(name, name_size) } {
-            b"clear_route_cache" => world.clear_route_cache(vm).map(|()| Vec::new()),
+            b"clear_route_cache" => {
+                world.clear_route_cache(vm);
+                Ok(Vec::new())
+            }
             _ => Err(Status::NotFound),
         }
     })

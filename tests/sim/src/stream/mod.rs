@@ -55,6 +55,26 @@ fn pieces(bodies: Vec<Vec<u8>>, trailers: Option<Headers>, ends: bool) -> VecDeq
     pieces
 }
 
+/// Makes one piece of what there is of a body.
+fn merge(pieces: &mut VecDeque<Piece>) {
+    let mut bytes = Vec::new();
+    let mut ended = None;
+    let mut rest = VecDeque::new();
+    for piece in std::mem::take(pieces) {
+        match piece {
+            Piece::Body { bytes: more, end } => {
+                bytes.extend(more);
+                ended = Some(ended.unwrap_or(false) || end);
+            }
+            trailers => rest.push_back(trailers),
+        }
+    }
+    if let Some(end) = ended {
+        rest.push_front(Piece::Body { bytes, end });
+    }
+    *pieces = rest;
+}
+
 /// A request under way.
 pub(crate) struct Stream {
     pub(crate) request: Request,
@@ -68,18 +88,37 @@ pub(crate) struct Stream {
     sent_body: Vec<u8>,
     sent_trailers: Headers,
     host: Option<String>,
-    response: Option<Resolved>,
+    pub(crate) response: Option<Resolved>,
     response_pieces: VecDeque<Piece>,
     gap: Duration,
     /// How long the whole answer may take, and how long its headers.
     timeout: Option<Duration>,
     headers_timeout: Option<Duration>,
     /// What Envoy's router may do for it.
-    retries: Retries,
-    /// When the router got it.
-    routed_at: u64,
+    pub(crate) retries: Retries,
     /// The response is one that Envoy makes for `send_local_response`.
-    local: bool,
+    pub(crate) local: bool,
+}
+
+impl Stream {
+    /// What is left of the time for the whole answer.
+    pub(crate) fn time_left(&self, now: u64) -> Option<Duration> {
+        let spent = Duration::from_nanos(now - self.retries.began.unwrap_or(now));
+        self.timeout.map(|whole| whole.saturating_sub(spent))
+    }
+
+    /// One attempt more, after that much time: what the request's headers say of it.
+    fn mark_attempt(&mut self, spent: Duration) {
+        self.retries.attempts += 1;
+        self.retries.mark(&mut self.sent);
+        let left = self.timeout.map(|whole| whole.saturating_sub(spent));
+        let expected = self.headers_timeout.into_iter().chain(left).min();
+        if let Some(expected) = expected {
+            // No time at all would mean any time.
+            let millis = expected.as_millis().max(1);
+            self.sent.set("x-envoy-expected-rq-timeout-ms", millis.to_string());
+        }
+    }
 }
 
 fn end_of(pieces: &VecDeque<Piece>) -> bool {
@@ -113,7 +152,6 @@ impl Engine {
             timeout: None,
             headers_timeout: None,
             retries: Retries::default(),
-            routed_at: 0,
             local: false,
         };
         self.streams.insert(id, stream);
@@ -129,7 +167,7 @@ impl Engine {
             Event::Response(id) => self.prepare_response(*id),
             Event::ResponsePiece(id) => self.prepare_response_piece(*id),
             Event::Retry(id) => {
-                self.ask_host(*id);
+                self.retry(*id);
                 None
             }
             Event::TimedOut(id) => {
@@ -215,6 +253,8 @@ impl Engine {
                     return;
                 };
                 if stream.sent.is_empty() {
+                    // What came while the request was held is one piece now.
+                    merge(&mut stream.request_pieces);
                     self.send_upstream(id);
                 } else {
                     self.after_request_piece(id, false);
@@ -233,7 +273,10 @@ impl Engine {
         let (sent, answered) = (stream.sent.clone(), stream.answer.headers.clone());
         let mut world = self.world();
         let state = world.streams.get_mut(&id)?;
-        state.log_request_headers = Some(sent);
+        // A request that never reached the router is logged as the module left it.
+        let left = || state.request_headers.clone().or(state.passed_on.clone());
+        let sent = Some(sent).filter(|sent| !sent.is_empty()).or_else(left);
+        state.log_request_headers = Some(sent.unwrap_or_default());
         state.log_response_headers = Some(answered);
         Some((vm, Job::End { context: id }))
     }
@@ -278,7 +321,9 @@ impl Engine {
         let mut world = self.world();
         if let Some(state) = world.streams.remove(&id) {
             stream.answer.calls = state.tally;
-            stream.answer.filter_state = state.filter_state;
+            let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+            let filter_state = state.filter_state.into_iter();
+            stream.answer.filter_state = filter_state.map(|(name, value)| (name, text(value))).collect();
         }
         stream.answer.took = Duration::from_nanos(world.now - stream.opened);
         drop(world);

@@ -5,14 +5,11 @@ use crate::engine::Engine;
 use crate::headers::Headers;
 use crate::queue::Event;
 use crate::reply::{Failure, Reply};
-use crate::router::{BACK_OFF, Retries};
+use crate::router::Retries;
 use crate::upstream::Seen;
 use crate::vm::Job;
 use crate::world::StreamState;
 use std::time::Duration;
-
-/// URX, `UpstreamRetryLimitExceeded`.
-const RETRY_LIMIT_EXCEEDED: u64 = 0x8000;
 
 impl Engine {
     pub(super) fn prepare_open(&mut self, id: u32) -> Option<(usize, Job)> {
@@ -38,10 +35,11 @@ impl Engine {
         let route = stream.request.route.clone();
         let count = headers.len();
         let wall = self.world().wall();
+        let endpoints = self.cluster_mut(&cluster).map_or(0, |cluster| cluster.hosts().len() as u64);
         let mut state = StreamState {
             vm,
             request_headers: Some(headers),
-            own_cluster: cluster.clone(),
+            own_cluster: routed.then(|| cluster.clone()),
             ..StreamState::default()
         };
         let mut property = |path: &str, value: &[u8]| {
@@ -50,6 +48,7 @@ impl Engine {
         property("request.time", &wall.to_le_bytes());
         if routed {
             property("xds.cluster_name", cluster.as_bytes());
+            property("upstream.num_endpoints", &endpoints.to_le_bytes());
             property("xds.route_name", route.as_bytes());
             property("xds.virtual_host_name", b"all");
         }
@@ -100,9 +99,9 @@ impl Engine {
         }
     }
 
-    /// The module lets the request's headers go: the host is picked, the rest follows.
+    /// The module lets the request's headers go: the route does its part, the host is picked, the rest follows.
     pub(super) fn send_upstream(&mut self, id: u32) {
-        let headers = {
+        let (mut headers, cluster) = {
             let mut world = self.world();
             let Some(state) = world.streams.get_mut(&id) else {
                 return;
@@ -114,10 +113,6 @@ impl Engine {
             }
             (headers.unwrap_or_default(), state.cluster.clone())
         };
-        let (mut headers, cluster) = headers;
-        if let (Some(cluster), Some(stream)) = (cluster, self.streams.get_mut(&id)) {
-            stream.request.cluster = Some(cluster);
-        }
         let mut timeout = |name: &str| {
             let millis = headers.get(name).and_then(|value| value.parse().ok());
             headers.remove(name);
@@ -125,29 +120,25 @@ impl Engine {
         };
         let whole = timeout("x-envoy-upstream-rq-timeout-ms");
         let its_headers = timeout("x-envoy-upstream-rq-per-try-timeout-ms");
-        if let Some(expected) = its_headers.or(whole) {
-            headers.set("x-envoy-expected-rq-timeout-ms", expected.as_millis().to_string());
-        }
-        let pin = headers.get(&self.override_header).map(str::to_owned);
-        let Some(route) = self.streams.get(&id).map(|stream| stream.request.route.clone()) else {
-            return;
-        };
-        let route = self.routes.get(&route);
-        let mut retries = Retries::of(&mut headers, route);
-        if let Some(route) = route {
-            route.change(&mut headers);
-        }
-        retries.pin = pin.map(|pin| pin.split(',').map(|host| host.trim().to_owned()).collect());
-        let now = self.world().now;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        let route = self.routes.get(&stream.request.route);
+        let retries = Retries::of(&mut headers, route).pinned(headers.get(&self.override_header));
+        if let Some(route) = route {
+            route.change(&mut headers);
+        }
+        stream.request.cluster = cluster.or(stream.request.cluster.take());
         stream.retries = retries;
-        stream.routed_at = now;
         stream.sent = headers;
         stream.timeout = whole;
         stream.headers_timeout = its_headers.filter(|it| whole.is_none_or(|whole| *it < whole));
         stream.waits = Waits::Request;
+        let host = self.next_host(id);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.host = host;
+            stream.mark_attempt(Duration::ZERO);
+        }
         self.next_request_piece(id);
     }
 
@@ -157,7 +148,8 @@ impl Engine {
         };
         if stream.request_pieces.is_empty() {
             stream.waits = Waits::Host;
-            self.ask_host(id);
+            let host = stream.host.clone();
+            self.ask_host(id, host);
         } else {
             self.schedule(Duration::ZERO, Event::RequestPiece(id));
         }
@@ -175,7 +167,7 @@ impl Engine {
             return;
         };
         stream.sent_body.extend(body.unwrap_or_default());
-        stream.sent_trailers = trailers.unwrap_or_default();
+        stream.sent_trailers = trailers.unwrap_or(std::mem::take(&mut stream.sent_trailers));
         if pauses && stream.request_pieces.is_empty() {
             stream.waits = Waits::RequestHeld;
         } else {
@@ -183,87 +175,76 @@ impl Engine {
         }
     }
 
-    /// The host of the next attempt: the next one of the pin that is in the cluster, else the cluster's own choice.
-    fn next_host(&mut self, id: u32) -> Option<String> {
-        let stream = self.streams.get_mut(&id)?;
-        if !stream.request.routed {
-            return None;
+    /// The router makes another attempt, at the next host.
+    pub(super) fn retry(&mut self, id: u32) {
+        let now = self.world().now;
+        let host = self.next_host(id);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if host.is_some() {
+            stream.host.clone_from(&host);
         }
-        let name = stream.request.cluster.clone().unwrap_or_default();
-        let mut pin = stream.retries.pin.take().unwrap_or_default();
-        let cluster = self.cluster_mut(&name)?;
-        let host = cluster.next(&mut pin);
-        self.streams.get_mut(&id)?.retries.pin = Some(pin);
-        host
+        let spent = now - stream.retries.began.unwrap_or(now);
+        stream.mark_attempt(Duration::from_nanos(spent));
+        self.ask_host(id, host);
     }
 
-    /// The host gets the request; its response comes when it comes, or the router makes another attempt.
-    pub(super) fn ask_host(&mut self, id: u32) {
-        let host = self.next_host(id);
+    /// The host gets the request; its response comes when it comes.
+    fn ask_host(&mut self, id: u32, host: Option<String>) {
         let now = self.world().now;
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        stream.host = host.clone();
-        stream.retries.attempts += 1;
-        if stream.retries.counts_attempts {
-            let attempts = stream.retries.attempts.to_string();
-            stream.sent.set("x-envoy-attempt-count", attempts);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.answer.tried.extend(host.clone());
+        if let (Some(host), Some(state)) = (&host, self.world().streams.get_mut(&id)) {
+            let address = host.as_bytes().to_vec();
+            state.properties.insert("upstream.address".to_owned(), address);
         }
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let first = stream.retries.began.is_none();
+        stream.retries.began.get_or_insert(now);
+        let whole = stream.time_left(now);
+        let its_headers = stream
+            .headers_timeout
+            .filter(|it| whole.is_none_or(|whole| *it < whole));
         let (headers, body) = (stream.sent.clone(), stream.sent_body.clone());
         let trailers = stream.sent_trailers.clone();
-        let head = headers.get(":method") == Some("HEAD");
         let routed = stream.request.routed;
         let reply = match &host {
             Some(host) => self.attempt(host, headers, body, trailers, false),
             None if routed => Reply::failure(Failure::NoHost),
             None => Reply::failure(Failure::NoRoute),
         };
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        stream.answer.tried.extend(host.clone());
         // A time-out for the headers alone lets a body take its time; one for the whole answer cuts it.
-        let spent = Duration::from_nanos(now - stream.routed_at);
-        let whole = stream.timeout.map(|whole| whole.saturating_sub(spent));
         let late = |timeout: Option<Duration>| timeout.filter(|timeout| reply.after > *timeout);
-        let reply = match (late(stream.headers_timeout), late(whole)) {
+        let reply = match (late(its_headers), late(whole)) {
             (Some(timeout), _) => Reply::failure(Failure::TryTimedOut).after(timeout),
             (None, Some(timeout)) => Reply::failure(Failure::TimedOut).after(timeout),
             (None, None) => reply,
         };
-        if stream.retries.wants(&reply) {
-            let cluster = stream.request.cluster.clone().unwrap_or_default();
-            if stream.retries.left > 0 && self.may_retry(&cluster) {
-                let Some(stream) = self.streams.get_mut(&id) else { return };
-                stream.retries.left -= 1;
-                self.schedule(reply.after + BACK_OFF, Event::Retry(id));
-                return;
-            }
-        }
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        stream.retries.exhausted = stream.retries.attempts > 1 && stream.retries.left == 0 && stream.retries.wants(&reply);
-        let after = reply.after;
-        let reply = reply.later_by(spent);
-        let mut resolved = reply.resolve(host.as_deref().unwrap_or("nowhere"), head, stream.request.is_grpc());
-        if stream.retries.exhausted {
-            resolved.flags |= RETRY_LIMIT_EXCEEDED;
-        }
-        stream.gap = reply.chunk_gap;
-        stream.response = Some(resolved);
-        self.schedule(after, Event::Response(id));
-        if let Some(timeout) = whole {
+        self.answer_with(id, reply);
+        if let Some(timeout) = whole.filter(|_| first) {
             self.schedule(timeout, Event::TimedOut(id));
         }
     }
 
-    /// Whether the cluster's circuit breaker lets one more of the router's retries through.
-    fn may_retry(&self, cluster: &str) -> bool {
-        let limit = self.max_retries.get(cluster).copied();
-        let under_way = self.streams.values().filter(|stream| {
-            stream.request.cluster.as_deref() == Some(cluster)
-                && stream.retries.attempts > 1
-                && stream.waits == Waits::Host
-        });
-        limit.is_none_or(|limit| under_way.count() < limit)
+    /// This is how the attempt will end, unless something comes before it.
+    pub(crate) fn answer_with(&mut self, id: u32, mut reply: Reply) {
+        let now = self.world().now;
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let head = stream.request.method() == "HEAD";
+        let after = reply.after;
+        // The host's time is told from the first attempt on.
+        reply.after += Duration::from_nanos(now - stream.retries.began.unwrap_or(now));
+        let host = stream.host.as_deref().unwrap_or("nowhere");
+        stream.response = Some(reply.resolve(host, head, stream.request.is_grpc()));
+        stream.gap = reply.chunk_gap;
+        self.schedule(after, Event::Response(id));
     }
 
     /// The whole answer's time is over in the middle of its body.

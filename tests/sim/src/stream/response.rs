@@ -1,17 +1,19 @@
 //! A response's way to the client.
 
-use super::{Piece, Stream, Waits, end_of, pieces};
+use super::{Piece, Stream, Waits, end_of, merge, pieces};
 use crate::engine::Engine;
 use crate::grpc;
 use crate::headers::Headers;
 use crate::queue::Event;
 use crate::reply::Resolved;
 use crate::vm::Job;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 impl Engine {
     pub(super) fn prepare_response(&mut self, id: u32) -> Option<(usize, Job)> {
+        if self.tries_again(id) {
+            return None;
+        }
         let stream = self.streams.get_mut(&id)?;
         let vm = stream.vm?;
         let response = stream.response.clone()?;
@@ -19,7 +21,11 @@ impl Engine {
         stream.response_pieces = pieces(response.pieces, response.trailers, !response.cut);
         let end = end_of(&stream.response_pieces) && !response.cut;
         let host = stream.host.clone();
-        let attempts = stream.retries.attempts.max(1);
+        let attempts = stream.retries.attempts;
+        let details = match stream.local {
+            true => stream.answer.details.clone(),
+            false => response.details.to_owned(),
+        };
         let count = response.headers.len();
         let mut world = self.world();
         let state = world.streams.get_mut(&id)?;
@@ -33,7 +39,7 @@ impl Engine {
         };
         property("response.code", &status.to_le_bytes());
         property("response.flags", &response.flags.to_le_bytes());
-        property("response.code_details", response.details.as_bytes());
+        property("response.code_details", details.as_bytes());
         if let Some(host) = host {
             property("upstream.address", host.as_bytes());
             property("upstream.request_attempt_count", &attempts.to_le_bytes());
@@ -114,7 +120,7 @@ impl Engine {
         stream.waits = Waits::Response;
         if held && stream.gap.is_zero() {
             // What came while the response was held is one piece now.
-            stream.merge_pieces();
+            merge(&mut stream.response_pieces);
         }
         let cut = stream.response.as_ref().is_some_and(|response| response.cut);
         if stream.response_pieces.is_empty() && !cut {
@@ -195,6 +201,7 @@ impl Engine {
                     details: "",
                     cut: false,
                     cut_flags: 0,
+                    failure: None,
                 });
                 self.events.forget_stream(id);
                 self.schedule(Duration::ZERO, Event::Response(id));
@@ -220,24 +227,5 @@ impl Stream {
         let status = headers.get(":status").and_then(|status| status.parse().ok());
         self.answer.status = status.unwrap_or(0);
         self.answer.headers = headers;
-    }
-
-    fn merge_pieces(&mut self) {
-        let mut bytes = Vec::new();
-        let mut ended = None;
-        let mut rest = VecDeque::new();
-        for piece in std::mem::take(&mut self.response_pieces) {
-            match piece {
-                Piece::Body { bytes: more, end } => {
-                    bytes.extend(more);
-                    ended = Some(ended.unwrap_or(false) || end);
-                }
-                trailers => rest.push_back(trailers),
-            }
-        }
-        if let Some(end) = ended {
-            rest.push_front(Piece::Body { bytes, end });
-        }
-        self.response_pieces = rest;
     }
 }

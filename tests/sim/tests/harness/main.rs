@@ -2,7 +2,11 @@
 
 mod callouts;
 mod endings;
+mod hedger;
+mod hedging;
 mod probe;
+mod retries;
+mod routes;
 mod rush;
 mod time;
 mod values;

@@ -67,7 +67,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         let bytes = self.get_plugin_configuration().unwrap_or_default();
         self.part = String::from_utf8(bytes).unwrap();
-        if self.part == "ticks" || self.part.starts_with("calls") {
+        if self.part.starts_with("ticks") || self.part.starts_with("calls") {
             self.set_tick_period(Duration::from_millis(250));
         }
         if self.part == "gauge" {
@@ -90,6 +90,9 @@ impl RootContext for Root {
             hostcalls::increment_metric(ticks, 1).unwrap();
             hostcalls::record_metric(level, 7).unwrap();
             return;
+        }
+        if self.part == "ticks once" {
+            self.set_tick_period(Duration::ZERO);
         }
         log::info!("tick at {:?}", since_epoch(self.get_current_time()));
     }
@@ -148,6 +151,26 @@ impl Stream {
         let timeout = Duration::from_secs(5);
         self.dispatch_http_call("backend", headers, None, vec![], timeout)
             .unwrap();
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        let value = self.get_property(path.split('.').collect());
+        value.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        let value = self.get_property(path.split('.').collect());
+        value.map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap()))
+    }
+
+    /// Has the route looked for anew, with the header that names the cluster of the part's second word.
+    fn route_anew(&self) {
+        let cluster = self.part.split(' ').nth(1).unwrap();
+        self.set_http_request_header("x-sidestep-cluster", Some(cluster));
+        for function in ["clear_route_cache", "something_else"] {
+            log::info!("{:?}", hostcalls::call_foreign_function(function, None));
+        }
+        log::info!("to {:?}", self.text("xds.cluster_name"));
     }
 
     /// Adds one to a shared number, as often as it takes.
@@ -214,6 +237,18 @@ impl HttpContext for Stream {
             "trap" if self.get_http_request_header("trap").is_some() => panic!("as asked"),
             "leak" => std::mem::forget(vec![0u8; 100]),
             "time" => self.say_time("request"),
+            "state" => {
+                self.set_property(vec!["early"], Some(b"1"));
+                self.set_property(vec!["changed"], Some(b"2"));
+                log::info!("state {:?} {:?}", self.text("early"), self.text("late"));
+            }
+            "ticks" => {
+                if let Some(period) = self.get_http_request_header("period") {
+                    let period = Duration::from_millis(period.parse().unwrap());
+                    hostcalls::set_tick_period(period).unwrap();
+                }
+            }
+            part if part.starts_with("cluster ") => self.route_anew(),
             "answer" => {
                 self.send_http_response(418, vec![], Some(b"teapot"));
                 return Action::Pause;
@@ -247,6 +282,13 @@ impl HttpContext for Stream {
                 return Action::Pause;
             }
             "count" => self.count(),
+            "router" => log::info!(
+                "answered {} by {:?} after {:?}, flags {:x}",
+                status.unwrap_or_default(),
+                self.text("upstream.address"),
+                self.number("upstream.request_attempt_count"),
+                self.number("response.flags").unwrap_or(0)
+            ),
             "time" => self.say_time("response"),
             "bodies" => log::info!("response end {end}"),
             "properties" => {
@@ -280,19 +322,24 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.say_maps("log");
         if self.part == "log" {
-            let number = |path| {
-                self.get_property(path)
-                    .map(|it| u64::from_le_bytes(it.try_into().unwrap()))
-            };
-            let text = |path| self.get_property(path).map(|it| String::from_utf8(it).unwrap());
             log::info!(
                 "log: {:x} {:?} {:?} {:?} {:?}",
-                number(vec!["response", "flags"]).unwrap_or(0),
-                text(vec!["response", "code_details"]),
-                text(vec!["upstream", "address"]),
-                text(vec!["xds", "cluster_name"]),
-                text(vec!["xds", "route_name"]),
+                self.number("response.flags").unwrap_or(0),
+                self.text("response.code_details"),
+                self.text("upstream.address"),
+                self.text("xds.cluster_name"),
+                self.text("xds.route_name"),
             );
+        }
+        if self.part == "router" {
+            let mut headers = self.get_http_request_headers();
+            headers.retain(|(name, _)| name.starts_with("x-") || name.starts_with(":") || name.starts_with("k"));
+            headers.sort();
+            log::info!("sent {headers:?}");
+        }
+        if self.part == "state" {
+            self.set_property(vec!["changed"], Some(b"3"));
+            self.set_property(vec!["late"], Some(b"4"));
         }
         if self.part == "time" {
             self.say_time("log");

@@ -97,3 +97,36 @@ fn time_stops_where_it_was_told_to_whoever_takes_turns() {
     assert_eq!(sim.now() - start, 1_700_000_000);
     assert_eq!(sim.calls().of(Call::SetTickPeriod), 3);
 }
+
+/// When ticks were logged, in milliseconds after `start`.
+fn ticked(sim: &Sim, start: u64) -> Vec<u64> {
+    let logs = sim.logs();
+    let ticks = logs.iter().filter(|line| line.text.starts_with("tick"));
+    ticks.map(|line| (line.at - start) / 1_000_000).collect()
+}
+
+#[test]
+fn a_period_that_is_set_starts_the_timer_anew() {
+    let mut sim = playing("ticks");
+    sim.start().unwrap();
+    let start = sim.now();
+    let setting = |sim: &mut Sim, period: &str| sim.send(Request::get("/").header("period", period));
+    sim.advance(Duration::from_millis(600));
+    setting(&mut sim, "250");
+    sim.advance(Duration::from_millis(300));
+    setting(&mut sim, "30");
+    sim.advance(Duration::from_millis(65));
+    setting(&mut sim, "0");
+    sim.advance_secs(10);
+    assert_eq!(ticked(&sim, start), [250, 500, 850, 930, 960]);
+    setting(&mut sim, "40");
+    sim.advance(Duration::from_millis(50));
+    assert_eq!(ticked(&sim, start).last(), Some(&11_005));
+}
+
+#[test]
+fn a_tick_can_be_the_last_one() {
+    let mut sim = playing("ticks once");
+    sim.advance_secs(5);
+    assert_eq!(sim.logged("tick").len(), 1);
+}
