@@ -5,6 +5,7 @@ mod cluster;
 mod config;
 mod endpoints;
 pub mod filters;
+mod logs;
 mod process;
 mod route;
 
@@ -278,40 +279,6 @@ impl Envoy {
         self.until_stat(&format!("wasmcustom.{name}"), right).await
     }
 
-    /// Envoy's log so far.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.process.folder().log_text()
-    }
-
-    /// Waits until the log has a line with this in it, and gives that line.
-    ///
-    /// # Errors
-    /// It did not come in time.
-    pub async fn until_log(&self, part: &str) -> Result<String, TimedOut> {
-        wait_for(format!("{part:?} in Envoy's log"), || async {
-            let log = self.log();
-            log.lines().find(|line| line.contains(part)).map(str::to_owned)
-        })
-        .await
-    }
-
-    /// Waits for so many lines of the access log, and gives them.
-    ///
-    /// # Errors
-    /// They did not come in time.
-    pub async fn until_access_log(&self, lines: usize) -> Result<Vec<String>, TimedOut> {
-        wait_for(format!("{lines} lines of access log"), || async {
-            let log = self.log();
-            let found: Vec<String> = log
-                .lines()
-                .filter_map(|line| line.strip_prefix("access: ").map(str::to_owned))
-                .collect();
-            (found.len() >= lines).then_some(found)
-        })
-        .await
-    }
-
     /// Asks the admin interface (`GET`).
     ///
     /// # Errors
@@ -336,7 +303,7 @@ fn write(folder: &Folder, config: &EnvoyConfig) -> Result<String, EnvoyError> {
     }
     // JSON is what Envoy takes a file of this name for.
     let file = folder.file("envoy.json");
-    std::fs::write(&file, format!("{:#}", config.json()))?;
+    std::fs::write(&file, format!("{:#}", config.json(&folder.access_log())))?;
     Ok(file.to_string_lossy().into_owned())
 }
 

@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod envoy;
+mod routes;
 mod traffic;
 mod upstream;
 mod upstream_counts;
