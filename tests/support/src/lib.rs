@@ -27,12 +27,14 @@
 
 mod client;
 mod envoy;
+mod server;
 mod upstream;
 mod wait;
+mod wire;
 
 pub use hyper::HeaderMap;
 
 pub use client::{Client, ClientError, Connection, Request, Response, Summary, Traffic};
 pub use envoy::{Cluster, Endpoints, Envoy, EnvoyConfig, EnvoyError, Route, filters, repository, trap_wasm, wasm};
-pub use upstream::{Behaviour, Received, Reply, Upstream};
+pub use upstream::{Behaviour, Head, Received, Reply, Upstream};
 pub use wait::{Gate, TimedOut, wait_for};
