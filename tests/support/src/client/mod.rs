@@ -230,7 +230,8 @@ async fn whole(response: hyper::Response<Incoming>) -> Result<Response, ClientEr
     })
 }
 
-async fn bounded<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+/// With an end, whatever happens.
+pub(crate) async fn bounded<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
     tokio::time::timeout(BOUND, work)
         .await
         .unwrap_or(Err(ClientError::TimedOut))

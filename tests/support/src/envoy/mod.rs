@@ -16,6 +16,7 @@ pub use endpoints::Endpoints;
 pub use route::Route;
 
 use crate::client::{Client, ClientError, Connection, Request, Response};
+use crate::grpc::GrpcClient;
 use crate::wait::{TimedOut, wait_for};
 use process::{Folder, Process};
 use serde_json::Value;
@@ -175,6 +176,14 @@ impl Envoy {
     #[must_use]
     pub fn plain_client(&self) -> Client {
         Client::new(self.plain.expect("EnvoyConfig::and_without_filter"))
+    }
+
+    /// A gRPC client of the listener, with a connection of its own.
+    ///
+    /// # Errors
+    /// There is no connection to be had.
+    pub async fn grpc(&self) -> Result<GrpcClient, ClientError> {
+        GrpcClient::connect(self.main).await
     }
 
     /// The process's number.

@@ -2,7 +2,7 @@
 
 use super::behaviour::{Cut, Reply};
 use super::tally::UnderWay;
-use crate::wire::Handle;
+use super::wire::Handle;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame};

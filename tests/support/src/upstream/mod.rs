@@ -7,9 +7,10 @@ mod received;
 mod script;
 mod serve;
 mod tally;
+mod wire;
 
-pub(crate) use behaviour::GRPC_MESSAGE;
 pub use behaviour::{Behaviour, Reply};
+pub(crate) use behaviour::{GRPC_MESSAGE, Pause};
 pub use received::{Head, Received};
 
 use crate::server::{Server, lock};

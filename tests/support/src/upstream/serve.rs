@@ -3,9 +3,9 @@
 use super::behaviour::{Behaviour, Cut, Reply};
 use super::body::{self, AnswerBody, BrokenOff};
 use super::tally::UnderWay;
+use super::wire::{Handle, Wire};
 use super::{Received, State};
 use crate::server::lock;
-use crate::wire::{Handle, Wire};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};

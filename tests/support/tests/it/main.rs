@@ -5,6 +5,7 @@ mod as_written;
 mod client;
 mod endpoints;
 mod envoy;
+mod grpc;
 mod routes;
 mod traffic;
 mod upstream;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// What the server may do with a [`Wire`] that hyper has.
 #[derive(Clone, Debug)]
-pub(crate) struct Handle(Arc<Shared>);
+pub(super) struct Handle(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -26,40 +26,40 @@ struct Shared {
 
 impl Handle {
     /// So many more bytes may be written, then the connection breaks.
-    pub(crate) fn cut_after(&self, bytes: usize) {
+    pub(super) fn cut_after(&self, bytes: usize) {
         self.0.left.store(bytes, Ordering::SeqCst);
     }
 
     /// From now on, keeps what is read.
-    pub(crate) fn keep_read(&self) {
+    pub(super) fn keep_read(&self) {
         *lock(&self.0.read) = Some(Vec::new());
     }
 
     /// Keeps no more, and gives what was kept.
-    pub(crate) fn stop_keeping(&self) -> Vec<u8> {
+    pub(super) fn stop_keeping(&self) -> Vec<u8> {
         lock(&self.0.read).take().unwrap_or_default()
     }
 
     /// How many bytes have been written so far.
-    pub(crate) fn written(&self) -> usize {
+    pub(super) fn written(&self) -> usize {
         *self.0.written.borrow()
     }
 
     /// Waits until so many bytes have been written: for ever, if the connection breaks before.
-    pub(crate) async fn until_written(&self, total: usize) {
+    pub(super) async fn until_written(&self, total: usize) {
         // The sender lives as long as this handle: waiting can't fail.
         let _ = self.0.written.subscribe().wait_for(|written| *written >= total).await;
     }
 }
 
 /// A TCP stream that can be cut off while it writes, and looked at while it reads.
-pub(crate) struct Wire {
+pub(super) struct Wire {
     stream: TcpStream,
     shared: Arc<Shared>,
 }
 
 impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> (Self, Handle) {
+    pub(super) fn new(stream: TcpStream) -> (Self, Handle) {
         let shared = Arc::new(Shared {
             left: AtomicUsize::new(usize::MAX),
             written: watch::Sender::new(0),
