@@ -63,15 +63,21 @@ impl Sketch {
     /// The least duration that at least this share of all does not exceed: at 50 % the median, the lower one of two.
     /// `None` if nothing is counted.
     pub fn quantile(&self, share: Percent) -> Option<Duration> {
+        self.bucket_of(share).map(middle)
+    }
+
+    /// A duration that at least this share of all does not exceed: the end of the bucket that [`Self::quantile`] is in.
+    pub fn bound(&self, share: Percent) -> Option<Duration> {
+        self.bucket_of(share).map(end)
+    }
+
+    fn bucket_of(&self, share: Percent) -> Option<usize> {
         let rank = (u64::from(self.count()) * u64::from(share.get())).div_ceil(100).max(1);
         let mut passed = 0;
-        self.counts
-            .iter()
-            .position(|count| {
-                passed += u64::from(*count);
-                passed >= rank
-            })
-            .map(middle)
+        self.counts.iter().position(|count| {
+            passed += u64::from(*count);
+            passed >= rank
+        })
     }
 
     /// Adds the sketch as bytes: the number of buckets that count anything (1), and of each its number (1) and its count
@@ -113,6 +119,13 @@ fn bucket(duration: Duration) -> usize {
     let quarter = (nanos >> (octave - 2)) as usize % PER_OCTAVE;
     let bucket = (octave - FIRST_OCTAVE) as usize * PER_OCTAVE + quarter;
     bucket.min(BUCKETS - 1)
+}
+
+/// The duration where a bucket ends.
+fn end(bucket: usize) -> Duration {
+    let (octave, quarter) = (bucket / PER_OCTAVE, bucket % PER_OCTAVE);
+    let eighths = 10 + 2 * quarter as u64;
+    Duration::from_nanos(eighths << (octave as u32 + FIRST_OCTAVE - 3))
 }
 
 /// The duration in the middle of a bucket.

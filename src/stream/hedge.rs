@@ -56,12 +56,12 @@ impl Stream {
     }
 
     /// The first attempt has had its time alone.
-    pub(super) fn hedge_if_due<H: Host>(&mut self, worker: &mut Worker<H>, now: Timestamp) {
+    pub(super) fn hedge_if_due<H: Host>(&mut self, worker: &mut Worker<H>, moment: Timestamp, now: Timestamp) {
         let Some(mut hedge) = self.hedge.take() else {
             return;
         };
         match hedge.stage {
-            Stage::Waits(at) if at <= now => match self.hedge(worker, &hedge.cluster, now) {
+            Stage::Waits(at) if at == moment => match self.hedge(worker, &hedge.cluster, now) {
                 Ok(sent) => {
                     hedge.stage = Stage::Sent(sent);
                     self.hedge = Some(hedge);

@@ -68,8 +68,8 @@ impl<H: Host> Plugin<H> {
     /// The timer has gone off: does the upkeep if it is due, and wakes the streams whose moment has come.
     pub fn on_tick(&mut self) {
         let now = self.worker.on_tick();
-        while let Some(id) = self.worker.due(now) {
-            self.wake(id, |stream, worker| stream.on_moment(worker, now));
+        while let Some((id, moment)) = self.worker.due(now) {
+            self.wake(id, |stream, worker| stream.on_moment(worker, moment, now));
         }
         self.worker.rearm(now);
     }

@@ -172,16 +172,16 @@ impl Stream {
     }
 
     /// A moment has come that this stream waited for; it may have stopped waiting since.
-    pub(super) fn on_moment<H: Host>(&mut self, worker: &mut Worker<H>, now: Timestamp) {
+    pub(super) fn on_moment<H: Host>(&mut self, worker: &mut Worker<H>, moment: Timestamp, now: Timestamp) {
         match std::mem::replace(&mut self.phase, Phase::Passing) {
             Phase::Retrying(retrying) => match retrying.out {
-                Out::Waits(until, withdrawn) if until <= now => self.wait_is_over(worker, retrying, withdrawn, now),
+                Out::Waits(until, withdrawn) if until == moment => self.wait_is_over(worker, retrying, withdrawn, now),
                 Out::Lost => self.give_best(worker, retrying, None),
                 _ => self.phase = Phase::Retrying(retrying),
             },
             Phase::Waiting => {
                 self.phase = Phase::Waiting;
-                self.hedge_if_due(worker, now);
+                self.hedge_if_due(worker, moment, now);
             }
             other => self.phase = other,
         }

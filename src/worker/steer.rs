@@ -141,7 +141,12 @@ impl<H: Host> Worker<H> {
         }
         let discovers = view.policy.picking.discovery_percent.chance(entropy.draw());
         let known = view.known() as u64;
-        let explores = !view.is_explored(listed) && known < self.attribute_number(Attribute::NumEndpoints).max(1);
+        let explores = !view.is_explored(listed)
+            && match self.attribute_number(Attribute::NumEndpoints) {
+                // An Envoy that does not tell.
+                0 => true,
+                endpoints => known < endpoints,
+            };
         if explores || discovers {
             self.count(Metric::Discovery);
             return Steering::to(cluster, None);

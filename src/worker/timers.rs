@@ -17,8 +17,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The moments that this worker waits for.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// Streams that wait, the next one first. One that does not wait any more is told all the same, and does nothing.
-    waiting: BinaryHeap<Reverse<(Timestamp, StreamId)>>,
+    /// Streams that wait, the next one first: when it is woken, its moment, and who it is. The two times differ once the
+    /// clock was set back. One that does not wait any more is woken all the same, and does nothing.
+    waiting: BinaryHeap<Reverse<(Timestamp, Timestamp, StreamId)>>,
     /// The timer's period.
     period: Duration,
     /// When the timer goes off next, as far as is known.
@@ -37,7 +38,7 @@ impl<H: Host> Worker<H> {
         self.set_timer(self.tick, now);
     }
 
-    /// A stream waits until `at`: it is among those of [`Worker::due`] then. Returns whether there is a timer at all; else
+    /// A stream waits until `at`: [`Worker::due`] gives it then. Returns whether there is a timer at all; else
     /// nobody would wake it.
     pub fn wake(&mut self, stream: StreamId, at: Timestamp, now: Timestamp) -> bool {
         if at < self.timers.next || self.timers.period.is_zero() {
@@ -45,19 +46,19 @@ impl<H: Host> Worker<H> {
         }
         let runs = !self.timers.period.is_zero();
         if runs {
-            self.timers.waiting.push(Reverse((at, stream)));
+            self.timers.waiting.push(Reverse((at, at, stream)));
         }
         runs
     }
 
-    /// Takes one of the streams whose time has come.
-    pub fn due(&mut self, now: Timestamp) -> Option<StreamId> {
-        let Reverse((at, stream)) = *self.timers.waiting.peek()?;
-        if at > now {
+    /// Takes one of the streams whose moment has come, and that moment.
+    pub fn due(&mut self, now: Timestamp) -> Option<(StreamId, Timestamp)> {
+        let Reverse((woken, moment, stream)) = *self.timers.waiting.peek()?;
+        if woken > now {
             return None;
         }
         self.timers.waiting.pop();
-        Some(stream)
+        Some((stream, moment))
     }
 
     /// The timer has gone off. Returns whether the upkeep is due.
@@ -65,7 +66,8 @@ impl<H: Host> Worker<H> {
         if now < self.timers.ticked {
             // The clock was set back, and nobody knows by how much: whoever waits has waited long enough.
             let waiting = std::mem::take(&mut self.timers.waiting);
-            let due = waiting.into_iter().map(|Reverse((_, stream))| Reverse((now, stream)));
+            let due = waiting.into_iter();
+            let due = due.map(|Reverse((_, moment, stream))| Reverse((now, moment, stream)));
             self.timers.waiting = due.collect();
         }
         self.timers.ticked = now;
@@ -83,7 +85,7 @@ impl<H: Host> Worker<H> {
     /// Sets the timer for what is due next.
     pub fn rearm(&mut self, now: Timestamp) {
         let upkeep = self.timers.upkept.after(self.tick);
-        let next = self.timers.waiting.peek().map_or(upkeep, |Reverse((at, _))| upkeep.min(*at));
+        let next = self.timers.waiting.peek().map_or(upkeep, |Reverse((at, ..))| upkeep.min(*at));
         let wait = if next == upkeep && self.timers.upkept == now {
             self.tick
         } else {

@@ -306,7 +306,7 @@ impl ClusterView {
         for (_, window) in self.windows() {
             all.merge(&window.times);
         }
-        (all.count() >= ENOUGH).then(|| all.quantile(P95))?
+        (all.count() >= ENOUGH).then(|| all.bound(P95))?
     }
 
     /// The hosts that answered, and whose `seen` on record is a good part of `forget_after` old.

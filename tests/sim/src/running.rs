@@ -53,9 +53,11 @@ impl Engine {
         self.world().now = until;
     }
 
-    /// Whether only what the VMs do on their own account is left: ticks, and what they sent at ticks.
+    /// Whether only what the VMs do on their own account is left: ticks, and what they sent at ticks. A response that the
+    /// module holds back is not: it may wait for a tick.
     fn settled(&self) -> bool {
-        self.events.streams_rest() && (self.streams.is_empty() || !self.events.roots_wait())
+        let held = |stream: &crate::stream::Stream| stream.waits == Waits::ResponseHeld;
+        self.events.streams_rest() && !self.streams.values().any(held) && (self.streams.is_empty() || !self.events.roots_wait())
     }
 
     pub(crate) fn settle(&mut self) {

@@ -2,6 +2,7 @@
 //!
 //! - [`Upstream`]: an HTTP/1.1 or HTTP/2 server on loopback that fails in the way it is told to, and remembers what it
 //!   was asked.
+//! - [`GrpcUpstream`]: the same for gRPC, with calls of all four kinds. [`GrpcClient`]: their other end.
 //! - [`EnvoyConfig`], [`Cluster`]: an Envoy configuration, said in terms of the test.
 //! - [`Envoy`]: the process, with its listeners, statistics and log. It ends with its value.
 //! - [`Endpoints`]: a cluster's hosts in a file that Envoy follows (EDS).
@@ -27,6 +28,8 @@
 
 mod client;
 mod envoy;
+mod grpc;
+mod server;
 mod upstream;
 mod wait;
 
@@ -34,5 +37,8 @@ pub use hyper::HeaderMap;
 
 pub use client::{Client, ClientError, Connection, Request, Response, Summary, Traffic};
 pub use envoy::{Cluster, Endpoints, Envoy, EnvoyConfig, EnvoyError, Route, filters, repository, trap_wasm, wasm};
-pub use upstream::{Behaviour, Received, Reply, Upstream};
+pub use grpc::{
+    GrpcAnswer, GrpcCall, GrpcClient, GrpcCode, GrpcMethod, GrpcNote, GrpcReceived, GrpcReply, GrpcStream, GrpcUpstream,
+};
+pub use upstream::{Behaviour, Head, Received, Reply, Upstream};
 pub use wait::{Gate, TimedOut, wait_for};

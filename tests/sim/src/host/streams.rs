@@ -114,11 +114,13 @@ fn send(world: &mut World, vm: usize, mut callout: Callout) -> Result<u32, Statu
     if !callout.body.is_empty() {
         callout.headers.set("content-length", callout.body.len().to_string());
     }
+    // At a tick, the stream that the module acts on is the one that waits.
+    let acting = world.acting_stream_id(vm).unwrap_or(0);
     let state = &mut world.vms[vm];
     state.last_token += 1;
     let token = state.last_token;
     callout.token = token;
-    callout.stream = state.account;
+    callout.stream = if state.account == 0 { acting } else { state.account };
     state.deferred.push(Deferred::Callout(callout));
     Ok(token)
 }

@@ -35,6 +35,7 @@ impl Engine {
         let route = stream.request.route.clone();
         let count = headers.len();
         let wall = self.world().wall();
+        let endpoints = self.cluster_mut(&cluster).map_or(0, |cluster| cluster.hosts().len() as u64);
         let mut state = StreamState {
             vm,
             request_headers: Some(headers),
@@ -47,6 +48,7 @@ impl Engine {
         property("request.time", &wall.to_le_bytes());
         if routed {
             property("xds.cluster_name", cluster.as_bytes());
+            property("upstream.num_endpoints", &endpoints.to_le_bytes());
             property("xds.route_name", route.as_bytes());
             property("xds.virtual_host_name", b"all");
         }
@@ -195,6 +197,13 @@ impl Engine {
             return;
         };
         stream.answer.tried.extend(host.clone());
+        if let (Some(host), Some(state)) = (&host, self.world().streams.get_mut(&id)) {
+            let address = host.as_bytes().to_vec();
+            state.properties.insert("upstream.address".to_owned(), address);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         let first = stream.retries.began.is_none();
         stream.retries.began.get_or_insert(now);
         let whole = stream.time_left(now);

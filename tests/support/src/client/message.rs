@@ -1,13 +1,10 @@
 //! What a client sends and what it gets.
 
+use super::body::RequestBody;
+use crate::wait::Gate;
 use bytes::Bytes;
-use http_body_util::{Either, Full, StreamBody};
-use hyper::body::Frame;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue, TRAILER};
 use hyper::{HeaderMap, Method, StatusCode};
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 /// A request to be sent.
 #[derive(Clone, Debug)]
@@ -15,8 +12,10 @@ pub struct Request {
     method: Method,
     path: String,
     headers: HeaderMap,
-    body: Bytes,
-    chunk: Option<usize>,
+    pieces: Vec<Bytes>,
+    with_length: bool,
+    trailers: Option<HeaderMap>,
+    halt: Option<Gate>,
 }
 
 impl Request {
@@ -30,8 +29,10 @@ impl Request {
             method: method.parse().expect("a method"),
             path: path.to_owned(),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
-            chunk: None,
+            pieces: Vec::new(),
+            with_length: true,
+            trailers: None,
+            halt: None,
         }
     }
 
@@ -66,22 +67,59 @@ impl Request {
     /// With this body, and its `content-length`.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
+        self.pieces = vec![body.into()];
+        self.with_length = true;
         self
     }
 
     /// Sends the body in chunks of this size, without `content-length`.
     #[must_use]
     pub fn chunked(mut self, size: usize) -> Self {
-        self.chunk = Some(size.max(1));
+        let whole = self.pieces.concat();
+        self.pieces = whole.chunks(size.max(1)).map(Bytes::copy_from_slice).collect();
+        self.with_length = false;
+        self
+    }
+
+    /// With this body, each piece in a chunk of its own (HTTP/2: in `DATA` of its own), without `content-length`.
+    #[must_use]
+    pub fn pieces<T: Into<Bytes>>(mut self, pieces: impl IntoIterator<Item = T>) -> Self {
+        self.pieces = pieces.into_iter().map(Into::into).collect();
+        self.with_length = false;
+        self
+    }
+
+    /// Halts at a gate in the middle of the body: after its first piece, or its first half if it is in one piece.
+    #[must_use]
+    pub fn body_held_at(mut self, gate: &Gate) -> Self {
+        self.halt = Some(gate.clone());
+        self
+    }
+
+    /// With a trailer, without `content-length`. HTTP/1.1 says its name in the header `trailer`, too. Envoy passes an
+    /// HTTP/1.1 client's trailers on if its connection manager's `http_protocol_options` have `enable_trailers`; and to
+    /// an HTTP/1.1 host if the cluster's have ([`Cluster::trailers`](crate::Cluster::trailers)).
+    ///
+    /// # Panics
+    /// Name or value are not what HTTP allows.
+    #[must_use]
+    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.trailers.get_or_insert_default().append(
+            name.parse::<HeaderName>().expect("a header's name"),
+            HeaderValue::from_bytes(value.as_ref()).expect("a header's value"),
+        );
+        self.with_length = false;
         self
     }
 
     pub(super) fn build(self, http2: bool) -> hyper::Request<RequestBody> {
-        let body = match self.chunk {
-            None => Either::Left(Full::new(self.body)),
-            Some(size) => Either::Right(StreamBody::new(Chunks { rest: self.body, size })),
-        };
+        let names: Vec<_> = self.trailers.iter().flat_map(HeaderMap::keys).cloned().collect();
+        let mut pieces = self.pieces;
+        if let (Some(_), [only]) = (&self.halt, pieces.as_mut_slice()) {
+            let first = only.split_to(only.len() / 2);
+            pieces.insert(0, first);
+        }
+        let body = RequestBody::new(pieces, self.with_length, self.trailers, self.halt);
         let mut request = hyper::Request::new(body);
         *request.method_mut() = self.method;
         *request.headers_mut() = self.headers;
@@ -93,28 +131,12 @@ impl Request {
             headers
                 .entry("host")
                 .or_insert(HeaderValue::from_static("sidestep.test"));
+            // hyper sends only those that have been announced.
+            for name in names {
+                headers.append(TRAILER, name.into());
+            }
         }
         request
-    }
-}
-
-pub(super) type RequestBody = Either<Full<Bytes>, StreamBody<Chunks>>;
-
-/// A body, piece by piece.
-pub(crate) struct Chunks {
-    rest: Bytes,
-    size: usize,
-}
-
-impl futures_core::Stream for Chunks {
-    type Item = Result<Frame<Bytes>, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        let size = self.size.min(self.rest.len());
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
     }
 }
 

@@ -3,17 +3,19 @@
 //! Envoy gives each connection to one of its workers and leaves it there. So a [`Client`] opens a connection per
 //! request, which spreads requests over the workers, and a [`Connection`] keeps to one worker.
 
+mod body;
 mod message;
 mod traffic;
 
 pub use message::{Request, Response};
 pub use traffic::{Summary, Traffic};
 
+use body::RequestBody;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use message::RequestBody;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -112,6 +114,15 @@ impl Client {
         self.send(Request::get(path)).await
     }
 
+    /// Sends a request by a new connection, and hangs up at this moment: closes the connection, whatever it is at; over
+    /// HTTP/2 the stream may be reset first. `None`: that moment came before the answer.
+    pub async fn send_until(&self, request: Request, moment: impl Future) -> Option<Result<Response, ClientError>> {
+        tokio::select! {
+            answer = self.send(request) => Some(answer),
+            _ = moment => None,
+        }
+    }
+
     /// Sends `count` requests, at most `at_once` of them at a time, and gives the answers in the requests' order.
     /// `request` makes the n-th one.
     pub async fn send_many(
@@ -187,6 +198,15 @@ impl Connection {
         .await
     }
 
+    /// Sends a request, and gives up at this moment: resets its stream, or closes the connection if it is HTTP/1.1.
+    /// `None`: that moment came before the answer.
+    pub async fn send_until(&mut self, request: Request, moment: impl Future) -> Option<Result<Response, ClientError>> {
+        tokio::select! {
+            answer = self.send(request) => Some(answer),
+            _ = moment => None,
+        }
+    }
+
     /// `GET path`.
     ///
     /// # Errors
@@ -210,7 +230,8 @@ async fn whole(response: hyper::Response<Incoming>) -> Result<Response, ClientEr
     })
 }
 
-async fn bounded<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+/// With an end, whatever happens.
+pub(crate) async fn bounded<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
     tokio::time::timeout(BOUND, work)
         .await
         .unwrap_or(Err(ClientError::TimedOut))

@@ -15,6 +15,7 @@ pub struct Cluster {
     /// `eds_cluster_config`, if the hosts are in a file.
     eds: Option<Value>,
     http2: bool,
+    trailers: bool,
     override_policy: bool,
     connect_timeout: Duration,
     extra: Value,
@@ -29,6 +30,7 @@ impl Cluster {
             hosts: Vec::new(),
             eds: None,
             http2: false,
+            trailers: false,
             override_policy: true,
             connect_timeout: Duration::from_secs(5),
             extra: json!({}),
@@ -69,6 +71,13 @@ impl Cluster {
         self
     }
 
+    /// Passes trailers on to its hosts by HTTP/1.1 too (`enable_trailers`).
+    #[must_use]
+    pub fn trailers(mut self) -> Self {
+        self.trailers = true;
+        self
+    }
+
     /// Without the `override_host` policy: plain round robin, and no headers removed.
     #[must_use]
     pub fn without_override_policy(mut self) -> Self {
@@ -106,13 +115,13 @@ impl Cluster {
     pub(super) fn json(&self, override_header: &str) -> Value {
         let endpoints: Vec<_> = self.hosts.iter().map(endpoint).collect();
         let protocol = if self.http2 {
-            "http2_protocol_options"
+            json!({"http2_protocol_options": {}})
         } else {
-            "http_protocol_options"
+            json!({"http_protocol_options": {"enable_trailers": self.trailers}})
         };
         let mut options = json!({
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": { protocol: {} },
+            "explicit_http_config": protocol,
         });
         let mut cluster = json!({
             "name": self.name,

@@ -29,6 +29,8 @@ pub struct EnvoyConfig {
     /// The admin interface's port, if it has to be known beforehand: bound and never listening, so that it stays ours.
     admin: Option<Arc<TcpSocket>>,
     plain_listener: bool,
+    /// The format of its lines.
+    access_log: Option<String>,
     override_header: String,
     pub(super) workers: u32,
     pub(super) log_level: String,
@@ -63,6 +65,7 @@ impl EnvoyConfig {
             bootstrap: json!({}),
             admin: None,
             plain_listener: false,
+            access_log: None,
             override_header: "x-sidestep-host".to_owned(),
             workers: 2,
             log_level: "info".to_owned(),
@@ -231,17 +234,11 @@ impl EnvoyConfig {
     }
 
     /// A line of this [format](https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage)
-    /// in Envoy's log for each request, behind `access: `. See [`Envoy::until_access_log`](super::Envoy::until_access_log).
+    /// for each request, of all listeners: [`Envoy::access_log`](super::Envoy::access_log).
     #[must_use]
-    pub fn access_log(self, format: &str) -> Self {
-        let log = json!([{
-            "name": "envoy.access_loggers.stdout",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-                "log_format": {"text_format_source": {"inline_string": format!("access: {format}\n")}},
-            },
-        }]);
-        self.connection_manager("access_log", log)
+    pub fn access_log(mut self, format: &str) -> Self {
+        self.access_log = Some(format.to_owned());
+        self
     }
 
     /// A second listener, with the same routes and filters except sidestep: [`Envoy::plain_client`](super::Envoy::plain_client).
@@ -270,12 +267,11 @@ impl EnvoyConfig {
         self.filter.as_ref().map(|filter| filter.wasm.as_path())
     }
 
-    /// Envoy's bootstrap configuration.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        let mut listeners = vec![self.listener("main", self.filter.as_ref())];
+    /// Envoy's bootstrap configuration. If an access log was asked for, it goes to this file.
+    pub(super) fn json(&self, access_log: &Path) -> Value {
+        let mut listeners = vec![self.listener("main", self.filter.as_ref(), access_log)];
         if self.plain_listener {
-            listeners.push(self.listener("plain", None));
+            listeners.push(self.listener("plain", None, access_log));
         }
         let clusters: Vec<_> = self
             .clusters
@@ -293,7 +289,7 @@ impl EnvoyConfig {
         bootstrap
     }
 
-    fn listener(&self, name: &str, filter: Option<&Filter>) -> Value {
+    fn listener(&self, name: &str, filter: Option<&Filter>, access_log: &Path) -> Value {
         let filters: Vec<_> = self
             .before
             .iter()
@@ -308,6 +304,16 @@ impl EnvoyConfig {
             "route_config": {"name": "routes", "virtual_hosts": [self.virtual_hosts()]},
             "http_filters": filters,
         });
+        if let Some(format) = &self.access_log {
+            manager["access_log"] = json!([{
+                "name": "envoy.access_loggers.file",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                    "path": access_log,
+                    "log_format": {"text_format_source": {"inline_string": format!("{format}\n")}},
+                },
+            }]);
+        }
         super::merge(&mut manager, &self.connection_manager);
         json!({
             "name": name,

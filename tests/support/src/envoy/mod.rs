@@ -5,6 +5,7 @@ mod cluster;
 mod config;
 mod endpoints;
 pub mod filters;
+mod logs;
 mod process;
 mod route;
 
@@ -15,6 +16,7 @@ pub use endpoints::Endpoints;
 pub use route::Route;
 
 use crate::client::{Client, ClientError, Connection, Request, Response};
+use crate::grpc::GrpcClient;
 use crate::wait::{TimedOut, wait_for};
 use process::{Folder, Process};
 use serde_json::Value;
@@ -176,6 +178,14 @@ impl Envoy {
         Client::new(self.plain.expect("EnvoyConfig::and_without_filter"))
     }
 
+    /// A gRPC client of the listener, with a connection of its own.
+    ///
+    /// # Errors
+    /// There is no connection to be had.
+    pub async fn grpc(&self) -> Result<GrpcClient, ClientError> {
+        GrpcClient::connect(self.main).await
+    }
+
     /// The process's number.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -278,40 +288,6 @@ impl Envoy {
         self.until_stat(&format!("wasmcustom.{name}"), right).await
     }
 
-    /// Envoy's log so far.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.process.folder().log_text()
-    }
-
-    /// Waits until the log has a line with this in it, and gives that line.
-    ///
-    /// # Errors
-    /// It did not come in time.
-    pub async fn until_log(&self, part: &str) -> Result<String, TimedOut> {
-        wait_for(format!("{part:?} in Envoy's log"), || async {
-            let log = self.log();
-            log.lines().find(|line| line.contains(part)).map(str::to_owned)
-        })
-        .await
-    }
-
-    /// Waits for so many lines of the access log, and gives them.
-    ///
-    /// # Errors
-    /// They did not come in time.
-    pub async fn until_access_log(&self, lines: usize) -> Result<Vec<String>, TimedOut> {
-        wait_for(format!("{lines} lines of access log"), || async {
-            let log = self.log();
-            let found: Vec<String> = log
-                .lines()
-                .filter_map(|line| line.strip_prefix("access: ").map(str::to_owned))
-                .collect();
-            (found.len() >= lines).then_some(found)
-        })
-        .await
-    }
-
     /// Asks the admin interface (`GET`).
     ///
     /// # Errors
@@ -336,7 +312,7 @@ fn write(folder: &Folder, config: &EnvoyConfig) -> Result<String, EnvoyError> {
     }
     // JSON is what Envoy takes a file of this name for.
     let file = folder.file("envoy.json");
-    std::fs::write(&file, format!("{:#}", config.json()))?;
+    std::fs::write(&file, format!("{:#}", config.json(&folder.access_log())))?;
     Ok(file.to_string_lossy().into_owned())
 }
 

@@ -121,6 +121,19 @@ impl Folder {
             .unwrap_or_default()
     }
 
+    pub(super) fn access_log(&self) -> PathBuf {
+        self.file("access.log")
+    }
+
+    /// The access log's lines so far, but for one that is being written.
+    pub(super) fn access_log_lines(&self) -> Vec<String> {
+        let bytes = std::fs::read(self.access_log()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        text.split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n').map(str::to_owned))
+            .collect()
+    }
+
     /// The log's last lines.
     pub(super) fn log_tail(&self) -> String {
         let text = self.log_text();

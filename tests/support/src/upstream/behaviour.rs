@@ -102,13 +102,13 @@ pub struct Reply {
 
 /// What an answer waits for.
 #[derive(Clone, Debug)]
-pub(super) enum Pause {
+pub(crate) enum Pause {
     For(Duration),
     At(Gate),
 }
 
 impl Pause {
-    pub(super) async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         match self {
             Self::For(time) => tokio::time::sleep(*time).await,
             Self::At(gate) => gate.pass().await,

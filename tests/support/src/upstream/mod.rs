@@ -3,27 +3,25 @@
 mod behaviour;
 mod body;
 mod chance;
+mod received;
 mod script;
 mod serve;
 mod tally;
 mod wire;
 
-pub(crate) use behaviour::GRPC_MESSAGE;
 pub use behaviour::{Behaviour, Reply};
+pub(crate) use behaviour::{GRPC_MESSAGE, Pause};
+pub use received::{Head, Received};
 
+use crate::server::{Server, lock};
 use crate::wait::{TimedOut, wait_for};
-use bytes::Bytes;
-use hyper::{HeaderMap, Method, Version};
 use script::{Latency, Script};
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tally::Tally;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 /// The most requests that one upstream remembers; its counters go on beyond that.
 const REMEMBERED: usize = 10_000;
@@ -35,10 +33,7 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug)]
 pub struct Upstream {
     state: Arc<State>,
-    address: SocketAddr,
-    /// Bound and never listening: keeps the port ours while the server is down, and lets connections be refused.
-    _reservation: TcpSocket,
-    running: Mutex<Option<Running>>,
+    server: Server,
 }
 
 /// What the connections' tasks share with the handle.
@@ -51,47 +46,6 @@ struct State {
     requests: AtomicU64,
     connections: AtomicU64,
     tally: Tally,
-}
-
-#[derive(Debug)]
-struct Running {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-/// One request, as it reached the upstream.
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// The method.
-    pub method: Method,
-    /// Path and query.
-    pub path: String,
-    /// The headers. Over HTTP/2 the authority is here as `host`.
-    pub headers: HeaderMap,
-    /// The body: all that came of it.
-    pub body: Bytes,
-    /// Whether the body came to its proper end.
-    pub whole: bool,
-    /// HTTP/1.1 or HTTP/2.
-    pub version: Version,
-    /// Which of the upstream's connections it came by, from 1.
-    pub connection: u64,
-    /// When its body was read.
-    pub at: Instant,
-}
-
-impl Received {
-    /// A header's first value, if there is one and it is text.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The path without the query.
-    #[must_use]
-    pub fn path_only(&self) -> &str {
-        self.path.split('?').next().unwrap_or_default()
-    }
 }
 
 impl Upstream {
@@ -120,39 +74,18 @@ impl Upstream {
     }
 
     fn listening(name: &str, port: u16, http2: bool) -> std::io::Result<Self> {
-        let reservation = TcpSocket::new_v4()?;
-        reservation.set_reuseaddr(true)?;
-        reservation.bind((Ipv4Addr::LOCALHOST, port).into())?;
-        let upstream = Self {
-            address: reservation.local_addr()?,
-            state: Arc::new(State {
-                name: name.to_owned(),
-                http2,
-                script: Mutex::new(Script::new(Reply::status(200).body(name.to_owned()).into())),
-                received: Mutex::default(),
-                requests: AtomicU64::new(0),
-                connections: AtomicU64::new(0),
-                tally: Tally::default(),
-            }),
-            _reservation: reservation,
-            running: Mutex::new(None),
-        };
-        upstream.open()?;
-        Ok(upstream)
-    }
-
-    fn open(&self) -> std::io::Result<()> {
-        let mut running = lock(&self.running);
-        if running.is_none() {
-            let socket = TcpSocket::new_v4()?;
-            socket.set_reuseaddr(true)?;
-            socket.bind(self.address)?;
-            let listener: TcpListener = socket.listen(1024)?;
-            let (stop, stopped) = oneshot::channel();
-            let task = tokio::spawn(serve::accept(listener, Arc::clone(&self.state), stopped));
-            *running = Some(Running { stop, task });
-        }
-        Ok(())
+        let state = Arc::new(State {
+            name: name.to_owned(),
+            http2,
+            script: Mutex::new(Script::new(Reply::status(200).body(name.to_owned()).into())),
+            received: Mutex::default(),
+            requests: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            tally: Tally::default(),
+        });
+        let for_server = Arc::clone(&state);
+        let server = Server::start(port, move |stream| serve::connection(stream, Arc::clone(&for_server)))?;
+        Ok(Self { state, server })
     }
 
     /// The name it answers with.
@@ -164,7 +97,7 @@ impl Upstream {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// From now on, answers like this.
@@ -196,11 +129,7 @@ impl Upstream {
 
     /// Goes down: closes its connections and refuses new ones. Does nothing if it is down already.
     pub async fn stop(&self) {
-        let running = lock(&self.running).take();
-        if let Some(Running { stop, task }) = running {
-            let _ = stop.send(());
-            let _ = task.await;
-        }
+        self.server.stop().await;
     }
 
     /// Comes back, on the same port. Does nothing if it is up already.
@@ -208,13 +137,13 @@ impl Upstream {
     /// # Panics
     /// The port was lost, which its reservation prevents.
     pub async fn start(&self) {
-        self.open().expect("the port is reserved");
+        self.server.open().expect("the port is reserved");
     }
 
     /// Whether it is up.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        lock(&self.running).is_some()
+        self.server.is_up()
     }
 
     /// How many requests came since it was made or [reset](Self::reset), also those it answered badly.
@@ -278,15 +207,6 @@ impl Upstream {
     }
 }
 
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        if let Some(running) = lock(&self.running).take() {
-            // Its connections are owned by this task, and go with it.
-            running.task.abort();
-        }
-    }
-}
-
 impl State {
     fn remember(&self, request: Received) {
         self.tally.add(&request);
@@ -297,9 +217,4 @@ impl State {
         received.push_back(request);
         self.requests.fetch_add(1, Ordering::SeqCst);
     }
-}
-
-/// A test that panicked elsewhere does not keep this one from reading its figures.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

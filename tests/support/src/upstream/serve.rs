@@ -4,20 +4,17 @@ use super::behaviour::{Behaviour, Cut, Reply};
 use super::body::{self, AnswerBody, BrokenOff};
 use super::tally::UnderWay;
 use super::wire::{Handle, Wire};
-use super::{Received, State, lock};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use super::{Received, State};
+use crate::server::lock;
+use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
 /// Ends in the middle of the headers: all of the status line.
 const PART_OF_THE_HEADERS: usize = "HTTP/1.1 200 OK\r\n".len();
@@ -39,30 +36,12 @@ enum Failure {
     Name(#[from] hyper::header::InvalidHeaderValue),
 }
 
-/// Accepts connections until told to stop; then closes all of them before it ends.
-pub(super) async fn accept(listener: TcpListener, state: Arc<State>, mut stopped: oneshot::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            accepted = listener.accept() => {
-                // An error here is a connection that was gone before it was accepted.
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(connection(stream, Arc::clone(&state)));
-                }
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    drop(listener);
-    connections.shutdown().await;
-}
-
-async fn connection(stream: TcpStream, state: Arc<State>) {
-    let _ = stream.set_nodelay(true);
+/// Serves one connection.
+pub(super) async fn connection(stream: TcpStream, state: Arc<State>) {
     let number = state.connections.fetch_add(1, Ordering::SeqCst) + 1;
     let http2 = state.http2;
     let (wire, handle) = Wire::new(stream);
+    let kept = handle.clone();
     let service = service_fn(move |request| {
         let (state, handle) = (Arc::clone(&state), handle.clone());
         async move { answer(request, number, &state, &handle).await }
@@ -73,6 +52,7 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
             .serve_connection(TokioIo::new(wire), service)
             .await;
     } else {
+        kept.keep_read();
         let _ = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(wire), service)
             .await;
@@ -86,7 +66,12 @@ async fn answer(
     wire: &Handle,
 ) -> Result<Response<AnswerBody>, Failure> {
     let under_way = state.tally.enter();
-    let received = receive(request, connection).await;
+    let head = (!state.http2).then(|| wire.stop_keeping());
+    let received = Received::read(request, head, connection).await;
+    if !state.http2 {
+        // The next request's, on this connection.
+        wire.keep_read();
+    }
     let (mut behaviour, latency) = lock(&state.script).take(received.path_only());
     state.remember(received.clone());
     while let Behaviour::ByRequest(choose) = behaviour {
@@ -115,38 +100,6 @@ async fn answer(
         });
     }
     respond(reply, &state.name, wire, under_way)
-}
-
-async fn receive(request: Request<Incoming>, connection: u64) -> Received {
-    let (head, mut incoming) = request.into_parts();
-    let mut headers = head.headers;
-    if let (Some(authority), false) = (head.uri.authority(), headers.contains_key(HOST))
-        && let Ok(host) = HeaderValue::from_str(authority.as_str())
-    {
-        headers.insert(HOST, host);
-    }
-    let mut body = BytesMut::new();
-    let mut whole = true;
-    while let Some(frame) = incoming.frame().await {
-        match frame.map(hyper::body::Frame::into_data) {
-            Ok(Ok(data)) => body.extend_from_slice(&data),
-            Ok(Err(_trailers)) => {}
-            Err(_) => {
-                whole = false;
-                break;
-            }
-        }
-    }
-    Received {
-        method: head.method,
-        path: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
-        headers,
-        body: body.freeze(),
-        whole,
-        version: head.version,
-        connection,
-        at: Instant::now(),
-    }
 }
 
 fn echo(received: Received) -> Reply {

@@ -1,6 +1,7 @@
 //! What an upstream counts: requests by who asked for what, and those under way.
 
-use super::{Received, lock};
+use super::Received;
+use crate::server::lock;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 

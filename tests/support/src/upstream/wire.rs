@@ -1,9 +1,10 @@
-//! A TCP stream that can be cut off while it writes.
+//! A TCP stream that can be cut off while it writes, and looked at while it reads.
 
+use crate::server::lock;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -19,12 +20,24 @@ struct Shared {
     left: AtomicUsize,
     /// Bytes written so far.
     written: watch::Sender<usize>,
+    /// What has been read, while that is asked for.
+    read: Mutex<Option<Vec<u8>>>,
 }
 
 impl Handle {
     /// So many more bytes may be written, then the connection breaks.
     pub(super) fn cut_after(&self, bytes: usize) {
         self.0.left.store(bytes, Ordering::SeqCst);
+    }
+
+    /// From now on, keeps what is read.
+    pub(super) fn keep_read(&self) {
+        *lock(&self.0.read) = Some(Vec::new());
+    }
+
+    /// Keeps no more, and gives what was kept.
+    pub(super) fn stop_keeping(&self) -> Vec<u8> {
+        lock(&self.0.read).take().unwrap_or_default()
     }
 
     /// How many bytes have been written so far.
@@ -39,7 +52,7 @@ impl Handle {
     }
 }
 
-/// A TCP stream that can be cut off while it writes.
+/// A TCP stream that can be cut off while it writes, and looked at while it reads.
 pub(super) struct Wire {
     stream: TcpStream,
     shared: Arc<Shared>,
@@ -50,6 +63,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             left: AtomicUsize::new(usize::MAX),
             written: watch::Sender::new(0),
+            read: Mutex::new(None),
         });
         let handle = Handle(Arc::clone(&shared));
         (Self { stream, shared }, handle)
@@ -62,7 +76,12 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if let Some(kept) = lock(&self.shared.read).as_mut() {
+            kept.extend(buffer.filled().get(before..).unwrap_or_default());
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
