@@ -173,7 +173,7 @@ impl Scene {
 }
 
 /// A plugin configuration that knows these hosts from the start, and leaves nothing to chance: no request is sent
-/// unpinned for the sake of discovery, and the filter makes the retries, unless it says so.
+/// unpinned for the sake of discovery, the filter makes the retries, and no budget bounds them, unless it says so.
 #[must_use]
 pub fn knowing(cluster: &str, servers: &[Upstream], mut plugin: Value) -> Value {
     let hosts: Vec<_> = servers.iter().map(|server| server.address().to_string()).collect();
@@ -183,6 +183,10 @@ pub fn knowing(cluster: &str, servers: &[Upstream], mut plugin: Value) -> Value 
     // Which engine is at work would depend on what the filter has seen of the route so far.
     if plugin["retry"]["engine"].is_null() {
         plugin["retry"]["engine"] = json!("filter");
+    }
+    // How many retries there may be is a matter of how fast a test is.
+    if plugin["retry"]["budget"].is_null() {
+        plugin["retry"]["budget"] = json!({"min_retries_per_second": 10_000});
     }
     if plugin["picking"]["discovery_percent"].is_null() {
         plugin["picking"]["discovery_percent"] = json!(0);
