@@ -228,7 +228,10 @@ impl Host for BenchHost {
             Attribute::ResponseFlags => Some(0_u64.to_le_bytes().to_vec()),
             Attribute::RequestTime => Some(state.now.get().as_nanos().to_le_bytes().to_vec()),
             Attribute::AttemptCount => Some(1_u64.to_le_bytes().to_vec()),
-            Attribute::RouteName | Attribute::VirtualHostName | Attribute::NumEndpoints | Attribute::ResponseCodeDetails => None,
+            Attribute::RouteName
+            | Attribute::VirtualHostName
+            | Attribute::NumEndpoints
+            | Attribute::ResponseCodeDetails => None,
         })
     }
 

@@ -4,7 +4,9 @@ use super::block::Block;
 use super::error::{BoxedError, Path};
 use super::field::Field;
 use super::json::{Fields, show_text};
-use super::{Admin, ClusterPolicy, Config, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy, RoutePolicy};
+use super::{
+    Admin, ClusterPolicy, Config, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy, RoutePolicy,
+};
 use super::{document, values};
 use crate::model::{Map, Percent};
 use std::rc::Rc;
@@ -19,7 +21,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
             Some(field) => by_name(&field, "cluster", Some(top.fields()), cluster)?,
             None => Map::<String, Rc<ClusterPolicy>>::default(),
         };
-        if let Some((name, _)) = clusters.iter().find(|(name, policy)| policy.standby_cluster.as_ref() == Some(*name)) {
+        if let Some((name, _)) = clusters
+            .iter()
+            .find(|(name, policy)| policy.standby_cluster.as_ref() == Some(*name))
+        {
             let path = Path::top().field("clusters").field(name).field("standby_cluster");
             return Err(path.error(show_text(name), "the name of another cluster"));
         }

@@ -6,7 +6,7 @@ use super::field::Field;
 use super::names::one_of;
 use super::retry_on::STATUS_CODES;
 use super::{BackOff, Config, Hedge, Report, RetryBudget, RetryOn, values};
-use crate::model::format_duration;
+use crate::model::{FailureOrigin, Outcome, format_duration};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -128,6 +128,28 @@ const MAX_CONCURRENT_RETRIES: RangeInclusive<u32> = 0..=65_536;
 const MAX_RETRY_AFTER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(300);
 
 impl RetryPolicy {
+    /// What an attempt says about its host that Envoy's router has repeated: one of the conditions of `retry_on` was met,
+    /// and nobody tells which.
+    ///
+    /// A 4xx is an answer like any other, so where one is repeated nothing is known. CANCELLED and RESOURCE_EXHAUSTED are no
+    /// failures either, but who has the usual five gRPC statuses repeated must not lose sight of hosts that are down: there
+    /// they count as one.
+    pub fn outcome_on_the_way(&self) -> Outcome {
+        let on = &self.retry_on;
+        let repeats_4xx = on.retriable_4xx
+            || on.envoy_ratelimited
+            || (on.retriable_status_codes && self.retriable_status_codes.iter().any(|status| *status < 500));
+        if repeats_4xx {
+            return Outcome::Ignored;
+        }
+        let gateway_only = !on.any_5xx
+            && !on.retriable_status_codes
+            && !on.grpc_internal
+            && !on.grpc_cancelled
+            && !on.grpc_resource_exhausted;
+        Outcome::Failure(FailureOrigin::External { gateway: gateway_only })
+    }
+
     /// The policy, and the bounds.
     pub(super) fn read(block: &mut Block<'_>) -> Result<(Self, RetryBounds)> {
         let default = Self::default();

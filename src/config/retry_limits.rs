@@ -131,7 +131,10 @@ impl Hedge {
         let delay = match block.take("delay") {
             Some(field) if field.as_text() == Some("p95") => HedgeDelay::P95,
             Some(field) if field.duration(Self::DELAY).is_err() => {
-                let (shortest, longest) = (format_duration(*Self::DELAY.start()), format_duration(*Self::DELAY.end()));
+                let (shortest, longest) = (
+                    format_duration(*Self::DELAY.start()),
+                    format_duration(*Self::DELAY.end()),
+                );
                 return Err(field.refuse(format!(
                     "\"p95\", or a duration from {shortest} to {longest}, such as \"50ms\""
                 )));
@@ -162,7 +165,11 @@ impl Report {
     pub(super) fn read(block: &mut Block<'_>) -> Result<Self> {
         let attempts = block.boolean("attempts")?.unwrap_or(false);
         let proxy_status = match block.take("proxy_status") {
-            Some(field) => Some(values::text(&field, is_sf_token, "a name of letters, digits, - _ . * : /, such as \"edge\"")?),
+            Some(field) => Some(values::text(
+                &field,
+                is_sf_token,
+                "a name of letters, digits, - _ . * : /, such as \"edge\"",
+            )?),
             None => None,
         };
         let next_hop = block.boolean("next_hop")?;
@@ -170,7 +177,10 @@ impl Report {
             && proxy_status.is_none()
         {
             return Err(block.contradiction([
-                ("next_hop", "proxy_status beside it, in which the host is named".to_owned()),
+                (
+                    "next_hop",
+                    "proxy_status beside it, in which the host is named".to_owned(),
+                ),
                 ("proxy_status", "a name, for next_hop is true".to_owned()),
             ]));
         }
@@ -190,6 +200,8 @@ impl Report {
 /// Whether a text is a token of structured fields (RFC 9651, section 3.3.4), which `Proxy-Status` names a proxy by.
 fn is_sf_token(text: &str) -> bool {
     let mut bytes = text.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'*')
+    bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'*')
         && bytes.all(|byte| values::is_token(byte) || matches!(byte, b':' | b'/'))
 }

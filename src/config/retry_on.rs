@@ -90,21 +90,6 @@ impl RetryOn {
             || self.grpc_unavailable
     }
 
-    /// Whether each of its conditions is a failure of the host, so that an attempt which Envoy's router has repeated
-    /// must have been one.
-    pub const fn has_failures_only(&self) -> bool {
-        !self.retriable_4xx
-            && !self.retriable_status_codes
-            && !self.envoy_ratelimited
-            && !self.grpc_cancelled
-            && !self.grpc_resource_exhausted
-    }
-
-    /// Whether each of its conditions is a gateway failure (502, 503, 504, or no answer at all) or none.
-    pub const fn has_gateway_failures_only(&self) -> bool {
-        self.has_failures_only() && !self.any_5xx && !self.grpc_internal
-    }
-
     /// The values of Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`.
     pub fn header_values(mut self) -> [String; 2] {
         let mut values = [String::new(), String::new()];

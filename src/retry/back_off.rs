@@ -9,19 +9,16 @@ use std::time::Duration;
 /// all failed requests back at the same moment). The host's own wish, if it has one, is the least.
 ///
 /// `None` if the host asks for more than `max_retry_after`: then it is not asked again.
-pub fn back_off(
-    policy: &RetryPolicy,
-    retry: u32,
-    asked: Option<Duration>,
-    entropy: &mut Entropy,
-) -> Option<Duration> {
+pub fn back_off(policy: &RetryPolicy, retry: u32, asked: Option<Duration>, entropy: &mut Entropy) -> Option<Duration> {
     if asked.is_some_and(|asked| asked > policy.max_retry_after) {
         return None;
     }
     let doubled = 1_u32.checked_shl(retry.saturating_sub(1)).filter(|factor| *factor > 0);
     let longest = doubled
         .and_then(|factor| policy.back_off.base_interval.checked_mul(factor))
-        .map_or(policy.back_off.max_interval, |wait| wait.min(policy.back_off.max_interval));
+        .map_or(policy.back_off.max_interval, |wait| {
+            wait.min(policy.back_off.max_interval)
+        });
     let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
     let drawn = Duration::from_nanos(entropy.below(nanos.saturating_add(1)));
     Some(drawn.max(asked.unwrap_or_default()))
@@ -40,7 +37,15 @@ mod tests {
 
     #[test]
     fn waits_are_spread_over_a_span_that_doubles_up_to_its_bound() {
-        for (retry, longest) in [(1, 25), (2, 50), (3, 100), (4, 200), (5, 250), (33, 250), (u32::MAX, 250)] {
+        for (retry, longest) in [
+            (1, 25),
+            (2, 50),
+            (3, 100),
+            (4, 200),
+            (5, 250),
+            (33, 250),
+            (u32::MAX, 250),
+        ] {
             let waits = draw(retry, None);
             let millis = |part: u32| Duration::from_millis(longest) * part / 10;
             assert!(waits.iter().all(|wait| *wait <= millis(10)), "{retry}");

@@ -137,10 +137,7 @@ impl Floor {
             let next = second.saturating_add(1).saturating_mul(SECOND);
             return Err(Timestamp::from_nanos(next));
         }
-        Ok(Self {
-            second,
-            used: used + 1,
-        })
+        Ok(Self { second, used: used + 1 })
     }
 }
 

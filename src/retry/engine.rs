@@ -126,7 +126,10 @@ mod tests {
             let upgrade = facts(&[(b":method", b"GET"), (b"upgrade", b"websocket")]);
             assert_eq!(screen_for_router(&upgrade, policy), Err(RetryRefusal::Upgrade));
         }
-        assert_eq!(screen_for_router(&facts(&[POST, GRPC]), &policy), Err(RetryRefusal::Grpc));
+        assert_eq!(
+            screen_for_router(&facts(&[POST, GRPC]), &policy),
+            Err(RetryRefusal::Grpc)
+        );
         assert_eq!(screen_for_router(&facts(&[POST, GRPC]), &grpc), Ok(()));
     }
 
@@ -134,7 +137,12 @@ mod tests {
     fn a_callout_carries_what_ends_and_fits() {
         let put = |length: Option<&'static [u8]>| {
             let length = length.map(|length| (&b"content-length"[..], length));
-            facts(&[Some((&b":method"[..], &b"PUT"[..])), length].into_iter().flatten().collect::<Vec<_>>())
+            facts(
+                &[Some((&b":method"[..], &b"PUT"[..])), length]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>(),
+            )
         };
         assert!(fits_a_callout(&put(None), true, 0));
         assert!(!fits_a_callout(&put(None), false, 100));
@@ -174,7 +182,9 @@ mod tests {
         };
         let text = |retries, grpc| {
             let headers = router_headers(&policy, retries, grpc).into_iter();
-            headers.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+            headers
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect::<Vec<_>>()
         };
         let on = "x-envoy-retry-on: 5xx,connect-failure,retriable-status-codes";
         let codes = "x-envoy-retriable-status-codes: 418,429";

@@ -138,13 +138,33 @@ mod tests {
     fn each_reason_to_answer_in_a_hosts_place_has_the_rfcs_name() {
         let refused = &b"upstream_reset_before_response_started{remote_connection_failure|Connection_refused}"[..];
         for (flags, code_details, error) in [
-            (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, refused, "connection_refused"),
-            (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, &b"{connection_timeout}"[..], "connection_timeout"),
-            (ResponseFlags::UPSTREAM_CONNECTION_FAILURE, &b""[..], "destination_unavailable"),
-            (ResponseFlags::UPSTREAM_CONNECTION_TERMINATION, &b""[..], "connection_terminated"),
+            (
+                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+                refused,
+                "connection_refused",
+            ),
+            (
+                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+                &b"{connection_timeout}"[..],
+                "connection_timeout",
+            ),
+            (
+                ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+                &b""[..],
+                "destination_unavailable",
+            ),
+            (
+                ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+                &b""[..],
+                "connection_terminated",
+            ),
             (ResponseFlags::UPSTREAM_REMOTE_RESET, &b""[..], "connection_terminated"),
             (ResponseFlags::LOCAL_RESET, &b""[..], "connection_terminated"),
-            (ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, &b""[..], "http_response_timeout"),
+            (
+                ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+                &b""[..],
+                "http_response_timeout",
+            ),
             (ResponseFlags::UPSTREAM_OVERFLOW, &b""[..], "connection_limit_reached"),
             (ResponseFlags::UPSTREAM_PROTOCOL_ERROR, &b""[..], "http_protocol_error"),
             (ResponseFlags::NO_HEALTHY_UPSTREAM, &b""[..], "destination_unavailable"),

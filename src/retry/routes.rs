@@ -234,7 +234,10 @@ mod tests {
     fn the_same_name_in_another_virtual_host_is_another_route() {
         let mut book = RouteBook::default();
         book.learn(RouteKey::of(b"one", b"default"), false);
-        assert_eq!(book.nature(RouteKey::of(b"two", b"default").as_ref(), NOW), RouteNature::Changing);
+        assert_eq!(
+            book.nature(RouteKey::of(b"two", b"default").as_ref(), NOW),
+            RouteNature::Changing
+        );
     }
 
     #[test]
@@ -305,7 +308,12 @@ mod tests {
         for name in ["y", "x", "x-envoy-original-path", "traceparent"] {
             assert!(changed(&with((name.as_bytes(), b"1"))), "{name}");
         }
-        assert!(changed(&[(b":method", b"GET"), (b":path", b"/b"), (b"x", b"1"), (b"x", b"2")]));
+        assert!(changed(&[
+            (b":method", b"GET"),
+            (b":path", b"/b"),
+            (b"x", b"1"),
+            (b"x", b"2")
+        ]));
         assert!(changed(&seen[..3]));
     }
 }

@@ -105,7 +105,11 @@ impl Stream {
 
 /// Which of the first answer's parts are still to come.
 pub(super) const fn first_body(end_of_stream: bool) -> FirstBody {
-    if end_of_stream { FirstBody::None } else { FirstBody::Ahead }
+    if end_of_stream {
+        FirstBody::None
+    } else {
+        FirstBody::Ahead
+    }
 }
 
 /// The answer can't be delivered: the client gets the first one.

@@ -72,12 +72,7 @@ impl Stream {
         }
     }
 
-    fn hedge<H: Host>(
-        &mut self,
-        worker: &mut Worker<H>,
-        cluster: &str,
-        now: Timestamp,
-    ) -> Result<Sent, RetryRefusal> {
+    fn hedge<H: Host>(&mut self, worker: &mut Worker<H>, cluster: &str, now: Timestamp) -> Result<Sent, RetryRefusal> {
         self.keep.whole()?;
         let policy = worker.policy(cluster);
         let deadline = deadline(self.began(worker), &policy.retry, self.asks_for_timeout);

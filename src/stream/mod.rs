@@ -225,7 +225,11 @@ impl Stream {
             _ => None,
         };
         let hedge = self.hedge.as_ref().and_then(|hedge| hedge.sent());
-        [retry, hedge].into_iter().flatten().filter(|sent| sent.by_tick).map(|sent| sent.token)
+        [retry, hedge]
+            .into_iter()
+            .flatten()
+            .filter(|sent| sent.by_tick)
+            .map(|sent| sent.token)
     }
 
     /// The first attempt is over.
@@ -252,7 +256,11 @@ impl Stream {
 
     /// What the request went through so far; made the first time that there is something to tell.
     fn tale(&mut self) -> &mut Tale {
-        let engine = if self.traits.by_router { Engine::Router } else { Engine::Filter };
+        let engine = if self.traits.by_router {
+            Engine::Router
+        } else {
+            Engine::Filter
+        };
         self.tale.get_or_insert_with(|| Box::new(Tale::of(engine)))
     }
 }

@@ -22,7 +22,10 @@ pub struct Plugin<H> {
 
 /// Where a stream is.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all streams are here, where a box would cost each an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all streams are here, where a box would cost each an allocation"
+)]
 pub enum Slot {
     /// Here.
     Here(Stream),

@@ -86,7 +86,10 @@ impl Stream {
             }
         }
         if let Some(now) = restless
-            && let Some(cluster) = self.standby.as_ref().map(|sent| sent.1.to_string())
+            && let Some(cluster) = self
+                .standby
+                .as_ref()
+                .map(|sent| sent.1.to_string())
                 .or_else(|| cluster.clone())
                 .or_else(|| worker.cluster_name())
         {

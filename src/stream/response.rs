@@ -67,7 +67,8 @@ impl Stream {
         };
         let attempt = self.attempt(worker, &arrived, outcome, attempts.unwrap_or(1));
         // Of a gRPC answer, the trailers will tell.
-        let deferred = self.traits.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
+        let deferred =
+            self.traits.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
         if !deferred {
             worker.record(&arrived.cluster, &attempt);
         }

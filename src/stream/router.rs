@@ -6,11 +6,10 @@
 
 use super::Stream;
 use super::response::Arrived;
-use crate::config::RetryOn;
 use crate::host::{Attribute, Host};
 use crate::http::RequestFacts;
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{FailureOrigin, Outcome, Timestamp};
+use crate::model::{Outcome, Timestamp};
 use crate::pick::Pin;
 use crate::retry::{Keep, RetryRefusal, Withdrawal, router_headers, screen_for_router};
 use crate::worker::{Attempt, Worker};
@@ -22,7 +21,8 @@ pub(super) struct RouterRetries {
     /// The retries that it may make, each taken from the budget.
     reserved: Vec<Withdrawal>,
     pin: Option<Pin>,
-    retry_on: RetryOn,
+    /// What an attempt says about its host that the router repeated.
+    on_the_way: Outcome,
 }
 
 impl Stream {
@@ -70,7 +70,7 @@ impl Stream {
             cluster: cluster.to_owned(),
             reserved,
             pin,
-            retry_on: policy.retry.retry_on,
+            on_the_way: policy.retry.outcome_on_the_way(),
         }));
         true
     }
@@ -104,12 +104,11 @@ impl Stream {
         });
         for host in failed.iter().flatten() {
             self.tale().host(*host);
-            let outcome = outcome_on_the_way(router.retry_on);
             let attempt = Attempt {
                 host: *host,
                 began,
                 took: None,
-                outcome,
+                outcome: router.on_the_way,
                 seen: true,
                 repeated: true,
             };
@@ -128,17 +127,5 @@ impl Stream {
                 worker.put_back(&router.cluster, *unused, now);
             }
         }
-    }
-}
-
-/// What an attempt says about its host that Envoy's router has repeated: one of the conditions of `retry_on` was met,
-/// and nobody tells which. If some are no failures, it is not held against the host.
-const fn outcome_on_the_way(retry_on: RetryOn) -> Outcome {
-    if retry_on.has_failures_only() {
-        Outcome::Failure(FailureOrigin::External {
-            gateway: retry_on.has_gateway_failures_only(),
-        })
-    } else {
-        Outcome::Ignored
     }
 }

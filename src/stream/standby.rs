@@ -99,7 +99,10 @@ impl Stream {
         // A first attempt may be of any method.
         self.keep = Keep::start(headers, true, worker.held_bytes());
         let policy = worker.policy(standby);
-        let timeout = self.asks_for_timeout.unwrap_or(policy.retry.timeout).min(policy.retry.timeout);
+        let timeout = self
+            .asks_for_timeout
+            .unwrap_or(policy.retry.timeout)
+            .min(policy.retry.timeout);
         let target = worker.standby_target(standby, now);
         let this = Try {
             number: 1,

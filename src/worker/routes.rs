@@ -40,7 +40,10 @@ impl<H: Host> Worker<H> {
         let sent = match self.host.request_headers() {
             Ok(sent) => sent,
             Err(error) => {
-                self.error(ErrorCause::Request, format_args!("no request headers in the log phase: {error}"));
+                self.error(
+                    ErrorCause::Request,
+                    format_args!("no request headers in the log phase: {error}"),
+                );
                 return;
             }
         };

@@ -112,7 +112,9 @@ impl<H: Host> Worker<H> {
                 ..Steering::to(cluster, None)
             });
         }
-        let pin = self.fresh_view(&cluster)?.pick(&[], now, &mut Entropy::seeded(entropy))?;
+        let pin = self
+            .fresh_view(&cluster)?
+            .pick(&[], now, &mut Entropy::seeded(entropy))?;
         Some(Steering::to(cluster, Some(pin)))
     }
 
@@ -304,7 +306,11 @@ impl<H: Host> Worker<H> {
         let mut entropy = Entropy::seeded(self.entropy.draw());
         let pin = self.fresh_view(standby).and_then(|view| {
             let follows = !matches!(view.table().pins().at(now), PinSupport::Ignored(_));
-            if follows { view.pick(&[], now, &mut entropy) } else { None }
+            if follows {
+                view.pick(&[], now, &mut entropy)
+            } else {
+                None
+            }
         });
         Target {
             cluster: Rc::from(standby),
@@ -315,12 +321,7 @@ impl<H: Host> Worker<H> {
 
     /// The standby cluster that a request goes to, because no host of its own is available and none waits for a trial
     /// by it. `retriable`: it could be a trial.
-    pub fn standby_of(
-        &mut self,
-        cluster: &str,
-        now: Timestamp,
-        retriable: impl FnOnce() -> bool,
-    ) -> Option<Rc<str>> {
+    pub fn standby_of(&mut self, cluster: &str, now: Timestamp, retriable: impl FnOnce() -> bool) -> Option<Rc<str>> {
         let view = self.fresh_view(cluster)?;
         let standby: Rc<str> = Rc::from(view.policy.standby_cluster.as_deref()?);
         if view.table().hosts().is_empty() || !view.is_all_gone(now) {

@@ -85,7 +85,11 @@ impl<H: Host> Worker<H> {
     /// Sets the timer for what is due next.
     pub fn rearm(&mut self, now: Timestamp) {
         let upkeep = self.timers.upkept.after(self.tick);
-        let next = self.timers.waiting.peek().map_or(upkeep, |Reverse((at, ..))| upkeep.min(*at));
+        let next = self
+            .timers
+            .waiting
+            .peek()
+            .map_or(upkeep, |Reverse((at, ..))| upkeep.min(*at));
         let wait = if next == upkeep && self.timers.upkept == now {
             self.tick
         } else {

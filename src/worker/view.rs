@@ -166,7 +166,11 @@ impl ClusterView {
 
     /// A host that Envoy named as an attempt's was known before, or not.
     pub(super) const fn answered(&mut self, known: bool) {
-        self.answers_since_new = if known { self.answers_since_new.saturating_add(1) } else { 0 };
+        self.answers_since_new = if known {
+            self.answers_since_new.saturating_add(1)
+        } else {
+            0
+        };
     }
 
     /// Whether all hosts that Envoy has are likely known: somebody lists them, or many answers came from no new one.

@@ -26,7 +26,8 @@ fn host() -> FakeHost {
 
 /// A worker whose cluster `backend` has these configured hosts and settings.
 fn worker(host: &FakeHost, hosts: &[&str], settings: &str) -> Worker<FakeHost> {
-    let json = format!(r#"{{"retry": {{"engine": "filter"}}, "clusters": {{"backend": {{"hosts": {hosts:?} {settings}}}}}}}"#);
+    let json =
+        format!(r#"{{"retry": {{"engine": "filter"}}, "clusters": {{"backend": {{"hosts": {hosts:?} {settings}}}}}}}"#);
     let config = Config::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
     Worker::start(host.clone(), config, 1)
 }
@@ -216,8 +217,7 @@ fn a_request_is_let_go_as_soon_as_its_answer_is_good() {
 #[test]
 fn an_answer_too_large_to_hold_is_not_held() {
     let host = host();
-    let json =
-        r#"{"retry": {"engine": "filter", "max_held_bytes": 10}, "clusters": {"backend": {"hosts": ["10.0.0.1:80", "10.0.0.2:80"]}}}"#;
+    let json = r#"{"retry": {"engine": "filter", "max_held_bytes": 10}, "clusters": {"backend": {"hosts": ["10.0.0.1:80", "10.0.0.2:80"]}}}"#;
     let mut worker = Worker::start(host.clone(), Config::from_json(json.as_bytes()).expect("right"), 1);
     for (size, delivered) in [(11, false), (10, true)] {
         let (mut stream, _) = answered(&host, &mut worker, &[], (A, "503", 0, &[]));
@@ -256,11 +256,7 @@ fn a_second_retry_knows_of_an_ejection_by_another_worker() {
         let (mut one, mut other) = (worker(&host, &[A, B, C], settings), worker(&host, &[A, B, C], settings));
         let (mut stream, _) = answered(&host, &mut one, &[], (A, "503", 0, &[]));
         let target = |callout: usize| {
-            let pin = host
-                .seen()
-                .callouts
-                .get(callout)
-                .and_then(|headers| pin_of(headers));
+            let pin = host.seen().callouts.get(callout).and_then(|headers| pin_of(headers));
             pin.and_then(|pin| pin.split(',').next().map(str::to_owned))
         };
         let left = if target(0).as_deref() == Some(B) { C } else { B };
@@ -299,11 +295,7 @@ fn a_retry_names_every_host_that_it_may_go_to_and_none_that_was_tried() {
     let mut worker = worker(&host, &[A, B, C], "");
     let (_, flow) = answered(&host, &mut worker, &[], (A, "503", 0, &[]));
     assert_eq!(flow, Flow::Pause);
-    let pin = host
-        .seen()
-        .callouts
-        .last()
-        .and_then(|headers| pin_of(headers));
+    let pin = host.seen().callouts.last().and_then(|headers| pin_of(headers));
     let mut named: Vec<String> = pin.unwrap_or_default().split(',').map(str::to_owned).collect();
     named.sort_unstable();
     assert_eq!(named, [B, C]);

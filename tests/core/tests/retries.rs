@@ -41,7 +41,11 @@ fn retry_on(set: impl FnOnce(&mut RetryOn)) -> RetryPolicy {
 fn only_idempotent_requests_that_are_plain_http_are_screened_in() {
     let facts = |pairs: &[(&[u8], &[u8])]| RequestFacts::read(&HeaderBlock::from_pairs(pairs), "x-sidestep-host");
     for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
-        assert_eq!(screen(&facts(&[(b":method", method.as_bytes())]), false), Ok(()), "{method}");
+        assert_eq!(
+            screen(&facts(&[(b":method", method.as_bytes())]), false),
+            Ok(()),
+            "{method}"
+        );
     }
     for method in ["POST", "PATCH", "LOCK", "PROPFIND", "get"] {
         assert_eq!(
@@ -51,13 +55,19 @@ fn only_idempotent_requests_that_are_plain_http_are_screened_in() {
         );
     }
     assert_eq!(screen(&facts(&[]), false), Err(RetryRefusal::Method));
-    assert_eq!(screen(&facts(&[(b":method", b"CONNECT")]), false), Err(RetryRefusal::Connect));
+    assert_eq!(
+        screen(&facts(&[(b":method", b"CONNECT")]), false),
+        Err(RetryRefusal::Connect)
+    );
     assert_eq!(
         screen(&facts(&[(b":method", b"GET"), (b"upgrade", b"websocket")]), false),
         Err(RetryRefusal::Upgrade)
     );
     assert_eq!(
-        screen(&facts(&[(b":method", b"PUT"), (b"content-type", b"application/grpc")]), false),
+        screen(
+            &facts(&[(b":method", b"PUT"), (b"content-type", b"application/grpc")]),
+            false
+        ),
         Err(RetryRefusal::Grpc)
     );
 }

@@ -57,7 +57,9 @@ impl Engine {
     /// module holds back is not: it may wait for a tick.
     fn settled(&self) -> bool {
         let held = |stream: &crate::stream::Stream| stream.waits == Waits::ResponseHeld;
-        self.events.streams_rest() && !self.streams.values().any(held) && (self.streams.is_empty() || !self.events.roots_wait())
+        self.events.streams_rest()
+            && !self.streams.values().any(held)
+            && (self.streams.is_empty() || !self.events.roots_wait())
     }
 
     pub(crate) fn settle(&mut self) {

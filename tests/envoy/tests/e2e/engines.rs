@@ -59,12 +59,10 @@ fn changing(config: EnvoyConfig) -> EnvoyConfig {
         .route_first(Route::new("adds", "/adds", "backend").adding_to_request("x-team", "blue"))
         .route_first(Route::new("removes", "/removes", "backend").removing_from_request("user-agent"))
         .route_first(Route::new("", "/nameless", "backend").adding_to_request("x-nameless", "1"))
-        .route_first(
-            Route::new("regex", "/regex", "backend").with(
-                "regex_rewrite",
-                json!({"pattern": {"regex": "^/regex/[0-9]+/(.*)$"}, "substitution": "/number/\\1"}),
-            ),
-        )
+        .route_first(Route::new("regex", "/regex", "backend").with(
+            "regex_rewrite",
+            json!({"pattern": {"regex": "^/regex/[0-9]+/(.*)$"}, "substitution": "/number/\\1"}),
+        ))
 }
 
 #[tokio::test]
@@ -83,12 +81,21 @@ async fn whatever_a_route_changes_the_host_sees_the_same_request_twice() {
                 .header("x-test", name)
                 .body(format!("{name} {round}"));
             let answer = client.send(request).await.unwrap();
-            assert_eq!((answer.status(), answer.text().as_str()), (200, "good"), "{name} {round}");
+            assert_eq!(
+                (answer.status(), answer.text().as_str()),
+                (200, "good"),
+                "{name} {round}"
+            );
             let [first, second] = received(&scene).try_into().expect("two attempts");
             same(&first, &second);
             assert_eq!(second.header("x-team").is_some(), name == "adds");
             assert_eq!(second.header("user-agent").is_some(), name != "removes");
-            assert_eq!(second.path.starts_with("/rewritten"), name == "prefix", "{}", second.path);
+            assert_eq!(
+                second.path.starts_with("/rewritten"),
+                name == "prefix",
+                "{}",
+                second.path
+            );
         }
     }
     let log = scene.envoy.until_access_log(84).await.unwrap();
@@ -132,7 +139,8 @@ async fn hosts_that_refuse_connections_are_the_routers_to_step_over_too() {
 
 #[tokio::test]
 async fn large_and_endless_bodies_are_the_routers() {
-    let plugin = json!({"retry": {"engine": "auto", "max_body_bytes": 1000}, "outlier_detection": {"consecutive_5xx": 0}});
+    let plugin =
+        json!({"retry": {"engine": "auto", "max_body_bytes": 1000}, "outlier_detection": {"consecutive_5xx": 0}});
     let scene = Scene::start(plugin).await;
     let servers = scene.servers();
     fail_first(&servers, Reply::status(503));
@@ -141,11 +149,20 @@ async fn large_and_endless_bodies_are_the_routers() {
         client.get(&format!("/warm/{number}")).await.unwrap();
     }
     let large = vec![b'x'; 200_000];
-    let answer = client.send(Request::new("PUT", "/large").body(large.clone())).await.unwrap();
+    let answer = client
+        .send(Request::new("PUT", "/large").body(large.clone()))
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 200);
-    let answer = client.send(Request::new("PUT", "/chunks").body(large).chunked(10_000)).await.unwrap();
+    let answer = client
+        .send(Request::new("PUT", "/chunks").body(large).chunked(10_000))
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 200);
-    let all: Vec<_> = received(&scene).into_iter().filter(|request| !request.path.starts_with("/warm")).collect();
+    let all: Vec<_> = received(&scene)
+        .into_iter()
+        .filter(|request| !request.path.starts_with("/warm"))
+        .collect();
     assert_eq!(all.iter().filter(|request| request.body.len() == 200_000).count(), 4);
 }
 
@@ -161,7 +178,11 @@ async fn a_route_that_retries_by_itself_is_left_alone() {
             let before = scene.count();
             let answer = scene.client().get(&format!("/{number}")).await.unwrap();
             assert_eq!(answer.status(), 503);
-            assert!(scene.count() - before <= 4, "{engine}: {} attempts", scene.count() - before);
+            assert!(
+                scene.count() - before <= 4,
+                "{engine}: {} attempts",
+                scene.count() - before
+            );
         }
     }
 }
@@ -212,7 +233,11 @@ async fn a_post_with_a_key_is_repeated_where_its_route_opts_in_and_a_conflict_ne
     let servers = scene.servers();
     let post = |path: &str, key: bool| {
         let request = Request::new("POST", path).body("money");
-        if key { request.header("idempotency-key", "\"8e03978e\"") } else { request }
+        if key {
+            request.header("idempotency-key", "\"8e03978e\"")
+        } else {
+            request
+        }
     };
     fail_first(&servers, Reply::status(503).body("bad"));
     for (path, key, status, attempts) in [
@@ -222,12 +247,25 @@ async fn a_post_with_a_key_is_repeated_where_its_route_opts_in_and_a_conflict_ne
     ] {
         let before = scene.count();
         let answer = scene.client().send(post(path, key)).await.unwrap();
-        assert_eq!((answer.status(), scene.count() - before), (status, attempts), "{path} {key}");
+        assert_eq!(
+            (answer.status(), scene.count() - before),
+            (status, attempts),
+            "{path} {key}"
+        );
     }
     scene.fail_and_retry(Reply::status(503).body("first"), Reply::status(409).body("in progress"));
     for number in 0..30 {
-        let answer = scene.client().send(post(&format!("/pay/x{number}"), true)).await.unwrap();
-        assert!([200, 503].contains(&answer.status()), "{} {}", answer.status(), answer.text());
+        let answer = scene
+            .client()
+            .send(post(&format!("/pay/x{number}"), true))
+            .await
+            .unwrap();
+        assert!(
+            [200, 503].contains(&answer.status()),
+            "{} {}",
+            answer.status(),
+            answer.text()
+        );
     }
 }
 
@@ -266,5 +304,8 @@ async fn the_circuit_breaker_for_retries_is_no_reason_to_spare_a_host() {
     for number in 0..30 {
         envoy.client().get(&format!("/{number}")).await.unwrap();
     }
-    envoy.until_log(&format!("ejected host {}", servers[0].address())).await.unwrap();
+    envoy
+        .until_log(&format!("ejected host {}", servers[0].address()))
+        .await
+        .unwrap();
 }

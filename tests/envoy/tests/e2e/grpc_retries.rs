@@ -4,7 +4,11 @@ use serde_json::{Value, json};
 use sidestep_support::{Cluster, Envoy, EnvoyConfig, GrpcCall, GrpcCode, GrpcMethod, GrpcReply, GrpcUpstream};
 
 async fn services(retry: Value) -> ([GrpcUpstream; 3], Envoy) {
-    let servers = [GrpcUpstream::new("a").await, GrpcUpstream::new("b").await, GrpcUpstream::new("c").await];
+    let servers = [
+        GrpcUpstream::new("a").await,
+        GrpcUpstream::new("b").await,
+        GrpcUpstream::new("c").await,
+    ];
     let mut cluster = Cluster::new("backend").http2();
     for server in &servers {
         cluster = cluster.address(server.address());

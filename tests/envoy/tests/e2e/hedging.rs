@@ -16,7 +16,11 @@ async fn a_silent_host_is_not_waited_for_and_other_filters_see_the_answer() {
         assert_ne!(answer.header("x-upstream"), Some("a"));
         assert_eq!(answer.header("x-lua"), Some("seen"));
     }
-    let won = scene.envoy.until_metric("sidestep.hedges.won", |n| n > 0).await.unwrap();
+    let won = scene
+        .envoy
+        .until_metric("sidestep.hedges.won", |n| n > 0)
+        .await
+        .unwrap();
     assert_eq!(won, scene.a.count());
 }
 
@@ -48,7 +52,11 @@ async fn what_must_not_be_sent_twice_is_not_hedged() {
         // Another request that is hedged shows that the time has come.
         let other = scene.client();
         let get = tokio::spawn(async move { other.get("/get").await });
-        scene.envoy.until_metric("sidestep.hedges.attempted", |n| n == 1).await.unwrap();
+        scene
+            .envoy
+            .until_metric("sidestep.hedges.attempted", |n| n == 1)
+            .await
+            .unwrap();
         gate.open();
         get.await.unwrap().unwrap();
     });
@@ -69,13 +77,22 @@ async fn the_only_host_is_asked_again_after_a_while_and_as_it_asks() {
         let before = a.count();
         assert_eq!(envoy.client().get("/").await.unwrap().status(), 200);
         assert_eq!(a.count(), before + 2);
-        let mut two: Vec<_> = a.received().into_iter().rev().take(2).map(|request| request.at).collect();
+        let mut two: Vec<_> = a
+            .received()
+            .into_iter()
+            .rev()
+            .take(2)
+            .map(|request| request.at)
+            .collect();
         two.sort();
         println!("{:?} after it failed", two[1] - two[0]);
     }
     a.set_next(Reply::status(503).header("retry-after", "600"));
     assert_eq!(envoy.client().get("/").await.unwrap().status(), 503);
-    envoy.until_metric("sidestep.retries_refused.retry_after", |n| n == 1).await.unwrap();
+    envoy
+        .until_metric("sidestep.retries_refused.retry_after", |n| n == 1)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

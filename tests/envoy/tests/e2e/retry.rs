@@ -172,7 +172,11 @@ async fn a_retry_goes_to_a_host_not_yet_tried() {
         tried.sort_by_key(|(request, _)| request.at);
         let tried: Vec<_> = tried.into_iter().map(|(_, name)| name).collect();
         let first: std::collections::HashSet<_> = tried[..3].iter().collect();
-        assert_eq!((tried.len(), first.len()), (6, 3), "each host once before any twice: {tried:?}");
+        assert_eq!(
+            (tried.len(), first.len()),
+            (6, 3),
+            "each host once before any twice: {tried:?}"
+        );
         assert!(tried.windows(2).all(|two| two[0] != two[1]), "{tried:?}");
     }
 }

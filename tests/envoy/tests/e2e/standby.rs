@@ -46,9 +46,16 @@ impl Sites {
                 if self.envoy.log().contains(&format!("ejected host {}", host.address())) {
                     break;
                 }
-                self.envoy.client().send(Request::new("POST", "/").body("x")).await.unwrap();
+                self.envoy
+                    .client()
+                    .send(Request::new("POST", "/").body("x"))
+                    .await
+                    .unwrap();
             }
-            self.envoy.until_log(&format!("ejected host {}", host.address())).await.unwrap();
+            self.envoy
+                .until_log(&format!("ejected host {}", host.address()))
+                .await
+                .unwrap();
         }
     }
 }
@@ -60,13 +67,28 @@ async fn while_the_primary_is_all_gone_requests_go_to_the_standby_and_back_when_
         sites.all_gone().await;
         for number in 0..20 {
             let answer = sites.envoy.client().get(&format!("/{number}")).await.unwrap();
-            assert_eq!((answer.status(), answer.header("x-upstream")), (200, Some("mirror")), "{by_route}");
+            assert_eq!(
+                (answer.status(), answer.header("x-upstream")),
+                (200, Some("mirror")),
+                "{by_route}"
+            );
         }
         if by_route {
-            let answer = sites.envoy.client().send(Request::new("POST", "/").body("x")).await.unwrap();
+            let answer = sites
+                .envoy
+                .client()
+                .send(Request::new("POST", "/").body("x"))
+                .await
+                .unwrap();
             assert_eq!((answer.status(), answer.header("x-upstream")), (200, Some("mirror")));
         }
-        assert!(sites.mirror.received().iter().all(|request| request.header("x-sidestep-cluster").is_none()));
+        assert!(
+            sites
+                .mirror
+                .received()
+                .iter()
+                .all(|request| request.header("x-sidestep-cluster").is_none())
+        );
         for host in &sites.primary {
             host.set(Reply::status(200));
         }
@@ -85,7 +107,10 @@ async fn a_client_can_not_name_the_cluster() {
     let sites = Sites::start(true).await;
     for _ in 0..6 {
         let request = Request::get("/").header("x-sidestep-cluster", "mirror");
-        assert_ne!(sites.envoy.client().send(request).await.unwrap().header("x-upstream"), Some("mirror"));
+        assert_ne!(
+            sites.envoy.client().send(request).await.unwrap().header("x-upstream"),
+            Some("mirror")
+        );
     }
     assert_eq!(sites.mirror.count(), 0);
 }

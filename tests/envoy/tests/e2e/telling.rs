@@ -23,7 +23,10 @@ async fn attempts_are_told_by_headers_and_to_the_access_log() {
             let told = answer.header("proxy-status").map(str::to_owned);
             if attempts.as_deref() == Some("2") {
                 retried += 1;
-                assert_eq!(told.as_deref(), Some("edge; received-status=200; details=\"2 attempts\""));
+                assert_eq!(
+                    told.as_deref(),
+                    Some("edge; received-status=200; details=\"2 attempts\"")
+                );
             } else {
                 assert_eq!((attempts.as_deref(), told), (Some("1"), None));
             }
@@ -37,7 +40,9 @@ async fn attempts_are_told_by_headers_and_to_the_access_log() {
                 && line.contains(&format!("engine={engine} "))
         });
         assert_eq!(told.count(), retried, "{log:#?}");
-        let silent = log.iter().filter(|line| line.contains("attempts=- hosts=- engine=- refused=-"));
+        let silent = log
+            .iter()
+            .filter(|line| line.contains("attempts=- hosts=- engine=- refused=-"));
         assert_eq!(silent.count(), 10 - retried, "{log:#?}");
     }
 }
@@ -51,9 +56,15 @@ async fn a_refusal_has_its_reason_in_the_log_and_in_proxy_status() {
     let answer = scene.client().send(Request::new("POST", "/").body("x")).await.unwrap();
     assert_eq!(answer.status(), 503);
     let told = answer.header("proxy-status").unwrap_or_default();
-    assert_eq!(told, "edge; error=connection_refused; details=\"1 attempt, no further one: method\"");
+    assert_eq!(
+        told,
+        "edge; error=connection_refused; details=\"1 attempt, no further one: method\""
+    );
     let log = scene.envoy.until_access_log(1).await.unwrap();
-    assert!(log[0].contains("attempts=1 ") && log[0].ends_with("refused=method"), "{log:?}");
+    assert!(
+        log[0].contains("attempts=1 ") && log[0].ends_with("refused=method"),
+        "{log:?}"
+    );
 }
 
 #[tokio::test]

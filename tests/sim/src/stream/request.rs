@@ -35,7 +35,9 @@ impl Engine {
         let route = stream.request.route.clone();
         let count = headers.len();
         let wall = self.world().wall();
-        let endpoints = self.cluster_mut(&cluster).map_or(0, |cluster| cluster.hosts().len() as u64);
+        let endpoints = self
+            .cluster_mut(&cluster)
+            .map_or(0, |cluster| cluster.hosts().len() as u64);
         let mut state = StreamState {
             vm,
             request_headers: Some(headers),

@@ -22,17 +22,28 @@ fn attempts(sim: &Sim) -> u64 {
 
 #[test]
 fn when_everything_fails_the_load_grows_by_the_share_and_the_floor_and_no_more() {
-    for (percent, floor, workers) in [(20.0, 10, 1), (20.0, 10, 4), (0.0, 10, 3), (12.345, 0, 2), (100.0, 0, 1)] {
+    for (percent, floor, workers) in [
+        (20.0, 10, 1),
+        (20.0, 10, 4),
+        (0.0, 10, 3),
+        (12.345, 0, 2),
+        (100.0, 0, 1),
+    ] {
         let budget = json!({"budget_percent": percent, "min_retries_per_second": floor});
         let mut sim = all_fail(budget, workers);
         let mut load = Load::gets(500, 1);
         let served = sim.under(&mut load, Duration::from_secs(12));
         let (requests, attempts) = (served.requests as f64, attempts(&sim) as f64);
         let most = requests * (1.0 + percent / 100.0) + f64::from(floor) * 13.0;
-        println!("{percent} % and {floor}/s, {workers} workers: {requests} requests, {attempts} attempts, {most} at most");
+        println!(
+            "{percent} % and {floor}/s, {workers} workers: {requests} requests, {attempts} attempts, {most} at most"
+        );
         assert!(attempts <= most, "{attempts} of {requests}, {most} at most");
         // And it is used: without what falls into the first seconds, when few requests have been seen.
-        assert!(attempts >= requests * (1.0 + percent / 100.0 * 0.9), "{attempts} of {requests}");
+        assert!(
+            attempts >= requests * (1.0 + percent / 100.0 * 0.9),
+            "{attempts} of {requests}"
+        );
     }
 }
 
@@ -59,7 +70,8 @@ fn the_routers_retries_are_within_the_same_budget() {
 fn a_service_with_little_traffic_has_its_retries_from_the_floor() {
     let mut sim = sim(json!({}));
     sim.steer(BACKEND, Some(A));
-    sim.host(A).next([Reply::status(503), Reply::status(200), Reply::status(503)]);
+    sim.host(A)
+        .next([Reply::status(503), Reply::status(200), Reply::status(503)]);
     assert_eq!(sim.get("/").status, 200);
     sim.advance_secs(60);
     assert_eq!(sim.get("/").status, 200);

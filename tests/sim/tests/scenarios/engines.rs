@@ -58,7 +58,10 @@ fn a_route_is_the_routers_until_it_was_seen_and_the_filters_then() {
         }
     }
     let first = made.iter().position(|by_filter| *by_filter).expect("one by the filter");
-    assert!(first <= 1 && made[first..].iter().all(|by_filter| *by_filter), "{made:?}");
+    assert!(
+        first <= 1 && made[first..].iter().all(|by_filter| *by_filter),
+        "{made:?}"
+    );
 }
 
 #[test]
@@ -122,7 +125,11 @@ fn a_route_without_a_name_is_never_taken_for_plain() {
     sim.host(A).answers(503);
     let answers: Vec<_> = (0..10).map(|_| sim.send(Request::get("/"))).collect();
     assert!(answers.iter().all(|answer| answer.status == 200));
-    assert!(answers.iter().all(|answer| answer.tried.len() == 1 || !by_filter(&sim, answer)));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.tried.len() == 1 || !by_filter(&sim, answer))
+    );
     assert!(answers.iter().any(|answer| answer.tried.len() == 2));
 }
 
@@ -173,7 +180,11 @@ fn the_routers_attempts_go_to_one_host_after_the_other() {
     let answer = sim.get("/");
     assert_eq!((answer.status, answer.tried.len()), (503, 6));
     for three in answer.tried.windows(3) {
-        assert!(three[0] != three[1] && three[1] != three[2] && three[0] != three[2], "{:?}", answer.tried);
+        assert!(
+            three[0] != three[1] && three[1] != three[2] && three[0] != three[2],
+            "{:?}",
+            answer.tried
+        );
     }
     assert_eq!(counted(&mut sim, "sidestep.retries_refused.num_retries"), 1);
 }

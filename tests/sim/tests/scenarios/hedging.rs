@@ -70,7 +70,11 @@ fn a_first_attempt_that_fails_meanwhile_waits_for_the_second() {
 
 #[test]
 fn a_second_attempt_that_fails_leaves_the_first_one_its_time() {
-    for failure in [Reply::status(503), Reply::failure(Failure::Refused), Reply::failure(Failure::Closed).cut()] {
+    for failure in [
+        Reply::status(503),
+        Reply::failure(Failure::Refused),
+        Reply::failure(Failure::Closed).cut(),
+    ] {
         let mut sim = hedging(json!({}));
         slow(&mut sim, 400);
         for host in [B, C] {
@@ -144,7 +148,10 @@ fn the_clusters_own_times_say_when_a_second_attempt_is_due() {
     assert!(sim.get("/").took >= 300 * MS);
     sim.steer(BACKEND, None);
     sim.under(&mut load, Duration::from_secs(21));
-    assert!(sim.metric("sidestep.hedges.attempted") <= 110, "at most the slowest twentieth");
+    assert!(
+        sim.metric("sidestep.hedges.attempted") <= 110,
+        "at most the slowest twentieth"
+    );
     sim.steer(BACKEND, Some(A));
     sim.host(A).next([Reply::status(200).after(300 * MS)]);
     let answer = sim.get("/");
@@ -154,7 +161,8 @@ fn the_clusters_own_times_say_when_a_second_attempt_is_due() {
 #[test]
 fn many_at_once_each_get_an_answer_of_their_own() {
     let mut sim = hedging(json!({"retry": {"budget": {"min_retries_per_second": 1000}}}));
-    sim.host(A).behaves(|seen| Reply::status(200).body(format!("for {}", seen.path)).after(400 * MS));
+    sim.host(A)
+        .behaves(|seen| Reply::status(200).body(format!("for {}", seen.path)).after(400 * MS));
     for host in [B, C] {
         sim.host(host)
             .behaves(|seen| Reply::status(200).body(format!("for {}", seen.path)).after(7 * MS));
@@ -162,7 +170,10 @@ fn many_at_once_each_get_an_answer_of_their_own() {
     let ids: Vec<_> = (0..100)
         .map(|number| {
             let path = format!("/{number}");
-            (path.clone(), sim.later(Duration::from_micros(700 * number), Request::get(&path)))
+            (
+                path.clone(),
+                sim.later(Duration::from_micros(700 * number), Request::get(&path)),
+            )
         })
         .collect();
     sim.settle();

@@ -269,7 +269,11 @@ fn a_retry_goes_to_no_host_that_was_tried_or_is_ejected() {
     assert_eq!(answer.status, 502);
     // Once both have been tried they take turns.
     assert_eq!(answer.tried.len(), 6, "{:?}", answer.tried);
-    assert!(answer.tried.windows(2).all(|two| two[0] != two[1]), "{:?}", answer.tried);
+    assert!(
+        answer.tried.windows(2).all(|two| two[0] != two[1]),
+        "{:?}",
+        answer.tried
+    );
     assert_eq!(sim.attempts(C), 5);
     assert_eq!(counted(&mut sim, "sidestep.retries_refused.num_retries"), 1);
 }

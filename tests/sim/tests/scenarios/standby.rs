@@ -70,7 +70,11 @@ fn with_a_standby_the_last_host_may_go_and_requests_go_there_at_once() {
     assert!(after <= before + 1);
     for _ in 0..10 {
         assert_eq!(sim.get("/").text(), "mirror");
-        assert_eq!(sim.send(Request::new("POST", "/")).status, 200, "without a body any method can be called out");
+        assert_eq!(
+            sim.send(Request::new("POST", "/")).status,
+            200,
+            "without a body any method can be called out"
+        );
     }
     assert_eq!(primary(&sim), after);
 }
@@ -107,7 +111,12 @@ fn a_client_can_not_choose_the_cluster() {
     let answer = sim.send(Request::get("/").header("x-sidestep-cluster", MIRROR));
     assert_eq!(answer.status, 200);
     assert_eq!(sim.attempts(M) + sim.attempts(N), 0);
-    assert!(!sim.seen(A).iter().chain(&sim.seen(B)).any(|seen| seen.headers.has("x-sidestep-cluster")));
+    assert!(
+        !sim.seen(A)
+            .iter()
+            .chain(&sim.seen(B))
+            .any(|seen| seen.headers.has("x-sidestep-cluster"))
+    );
 }
 
 #[test]

@@ -45,7 +45,10 @@ fn a_retried_answer_says_how_often_and_where() {
     for engine in ["filter", "router"] {
         let mut sim = telling(json!({"retry": {"engine": engine}}));
         sim.host(A).answers(503);
-        let answer = (0..5).map(|_| sim.get("/")).find(|answer| answer.tried.len() == 2).expect("a retry");
+        let answer = (0..5)
+            .map(|_| sim.get("/"))
+            .find(|answer| answer.tried.len() == 2)
+            .expect("a retry");
         assert_eq!(header(&answer, "x-sidestep-attempts"), "2", "{engine}");
         assert_eq!(
             header(&answer, "proxy-status"),
@@ -93,17 +96,29 @@ fn nobody_left_is_told_as_well() {
     }
     let answer = sim.get("/");
     assert_eq!(answer.status, 503);
-    assert_eq!(header(&answer, "proxy-status"), "edge; error=destination_unavailable; details=\"1 attempt\"");
+    assert_eq!(
+        header(&answer, "proxy-status"),
+        "edge; error=destination_unavailable; details=\"1 attempt\""
+    );
 }
 
 #[test]
 fn a_wait_and_a_budget_leave_their_marks() {
-    let mut sim = sim_of(&[A], json!({"retry": {"budget": {"budget_percent": 0, "min_retries_per_second": 1}}}));
+    let mut sim = sim_of(
+        &[A],
+        json!({"retry": {"budget": {"budget_percent": 0, "min_retries_per_second": 1}}}),
+    );
     sim.host(A).answers(503);
     let answer = sim.get("/");
-    assert_eq!((state(&answer, "attempts"), state(&answer, "refused")), ("2".to_owned(), "num_retries".to_owned()));
+    assert_eq!(
+        (state(&answer, "attempts"), state(&answer, "refused")),
+        ("2".to_owned(), "num_retries".to_owned())
+    );
     let answer = sim.get("/");
-    assert_eq!((state(&answer, "attempts"), state(&answer, "refused")), ("1".to_owned(), "budget".to_owned()));
+    assert_eq!(
+        (state(&answer, "attempts"), state(&answer, "refused")),
+        ("1".to_owned(), "budget".to_owned())
+    );
 }
 
 #[test]
@@ -115,7 +130,11 @@ fn each_attempt_knows_its_number() {
     let numbers: Vec<_> = answer
         .tried
         .iter()
-        .map(|host| sim.seen(host).pop().and_then(|seen| seen.headers.get("x-envoy-attempt-count").map(str::to_owned)))
+        .map(|host| {
+            sim.seen(host)
+                .pop()
+                .and_then(|seen| seen.headers.get("x-envoy-attempt-count").map(str::to_owned))
+        })
         .collect();
     assert_eq!(numbers, [None, Some("2".to_owned()), Some("3".to_owned())]);
 }

@@ -116,7 +116,10 @@ fn a_retry_that_waited_goes_where_it_is_best_sent_then() {
     // The last one tried was B, so A's turn has come.
     sim.host(A).answers(200);
     let answer = sim.finish(id);
-    assert_eq!((answer.status, answer.tried), (200, vec![A.to_owned(), B.to_owned(), A.to_owned()]));
+    assert_eq!(
+        (answer.status, answer.tried),
+        (200, vec![A.to_owned(), B.to_owned(), A.to_owned()])
+    );
 }
 
 #[test]

@@ -143,6 +143,8 @@ impl Cluster {
         }
         cluster["typed_extension_protocol_options"] =
             json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options});
+        // Envoy's own default lets three of its router's retries through at once.
+        cluster["circuit_breakers"] = json!({"thresholds": [{"max_retries": 1024}]});
         super::merge(&mut cluster, &self.extra);
         cluster
     }
@@ -182,6 +184,7 @@ fn removing_headers(header: &str) -> Value {
                 "mutations": {"request_mutations": [
                     {"remove": header},
                     {"remove": "x-envoy-internal"},
+                    {"remove": "x-sidestep-cluster"},
                 ]},
             },
         },
