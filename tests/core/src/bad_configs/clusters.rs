@@ -32,12 +32,12 @@ pub(super) const CLUSTERS: &[BadConfig] = &[
     bad(
         "an unknown field of a cluster",
         r#"{"clusters": {"a": {"host": []}}}"#,
-        r#"clusters.a.host: found unknown field "host"; expected one of outlier_detection, retry, picking, probe, matchers, hosts (did you mean hosts?)"#,
+        r#"clusters.a.host: found unknown field "host"; expected one of standby_cluster, outlier_detection, retry, picking, probe, matchers, hosts (did you mean hosts?)"#,
     ),
     bad(
         "a cluster in a cluster",
         r#"{"clusters": {"a": {"clusters": {}}}}"#,
-        r#"clusters.a.clusters: found unknown field "clusters"; expected one of outlier_detection, retry, picking, probe, matchers, hosts"#,
+        r#"clusters.a.clusters: found unknown field "clusters"; expected one of standby_cluster, outlier_detection, retry, picking, probe, matchers, hosts"#,
     ),
     bad(
         "a cluster with a dot in its name",

@@ -78,7 +78,7 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
     bad(
         "an unknown field",
         r#"{"retry": {"num_retires": 1}}"#,
-        r#"retry.num_retires: found unknown field "num_retires"; expected one of retry_on, num_retries, retriable_status_codes, timeout, max_body_bytes, max_held_bytes (did you mean num_retries?)"#,
+        r#"retry.num_retires: found unknown field "num_retires"; expected one of engine, retry_on, num_retries, retriable_status_codes, timeout, per_try_timeout, max_body_bytes, max_held_bytes, max_concurrent_retries, budget, back_off, max_retry_after, hedge, report (did you mean num_retries?)"#,
     ),
     bad(
         "a field that Envoy has and sidestep has not",

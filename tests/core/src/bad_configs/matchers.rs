@@ -170,8 +170,8 @@ pub(super) const MATCHERS: &[BadConfig] = &[
     ),
     bad(
         "a route with a section of clusters",
-        r#"{"routes": {"a": {"retry": {}}}}"#,
-        r#"routes.a.retry: found unknown field "retry"; expected one of matchers"#,
+        r#"{"routes": {"a": {"retry": {"num_retries": 2}}}}"#,
+        r#"routes.a.retry.num_retries: found unknown field "num_retries"; expected one of idempotency_key"#,
     ),
     bad(
         "a route's matcher with a mistake",
@@ -181,6 +181,6 @@ pub(super) const MATCHERS: &[BadConfig] = &[
     bad(
         "routes of a single cluster",
         r#"{"clusters": {"a": {"routes": {}}}}"#,
-        r#"clusters.a.routes: found unknown field "routes"; expected one of outlier_detection, retry, picking, probe, matchers, hosts"#,
+        r#"clusters.a.routes: found unknown field "routes"; expected one of standby_cluster, outlier_detection, retry, picking, probe, matchers, hosts"#,
     ),
 ];

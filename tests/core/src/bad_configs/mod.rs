@@ -5,6 +5,7 @@ mod document;
 mod matchers;
 mod probe;
 mod protobuf;
+mod retries;
 mod retry_on;
 mod slow;
 mod values;
@@ -27,6 +28,7 @@ const TABLES: &[&[BadConfig]] = &[
     document::DOCUMENT,
     values::VALUES,
     retry_on::RETRY_ON,
+    retries::RETRIES,
     clusters::CLUSTERS,
     protobuf::PROTOBUF,
     slow::SLOW_AND_PICKING,

@@ -171,7 +171,7 @@ pub(super) const PROTOBUF: &[BadConfig] = &[
     bad(
         "camel case outside of outlier_detection",
         r#"{"retry": {"numRetries": 1}}"#,
-        r#"retry.numRetries: found unknown field "numRetries"; expected one of retry_on, num_retries, retriable_status_codes, timeout, max_body_bytes, max_held_bytes (did you mean num_retries?)"#,
+        r#"retry.numRetries: found unknown field "numRetries"; expected one of engine, retry_on, num_retries, retriable_status_codes, timeout, per_try_timeout, max_body_bytes, max_held_bytes, max_concurrent_retries, budget, back_off, max_retry_after, hedge, report (did you mean num_retries?)"#,
     ),
     bad(
         "the section in camel case",

@@ -11,67 +11,42 @@ pub(super) const RETRY_ON: &[BadConfig] = &[
     bad(
         "retry_on with a number",
         r#"{"retry": {"retry_on": ["5xx", 503]}}"#,
-        "retry.retry_on[1]: found 503; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited",
+        "retry.retry_on[1]: found 503; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable",
     ),
     bad(
         "an unknown condition",
         r#"{"retry": {"retry_on": ["gateway_error"]}}"#,
-        r#"retry.retry_on[0]: found "gateway_error"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited (did you mean gateway-error?)"#,
+        r#"retry.retry_on[0]: found "gateway_error"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable (did you mean gateway-error?)"#,
     ),
     bad(
         "an unknown condition in Envoy's form",
         r#"{"retry": {"retry_on": "5xx,always"}}"#,
-        r#"retry.retry_on: found "always"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited"#,
+        r#"retry.retry_on: found "always"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable"#,
     ),
     bad(
         "a list in a list",
         r#"{"retry": {"retry_on": ["5xx,reset"]}}"#,
-        r#"retry.retry_on[0]: found "5xx,reset"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited"#,
+        r#"retry.retry_on[0]: found "5xx,reset"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable"#,
     ),
     bad(
         "a condition with an empty name",
         r#"{"retry": {"retry_on": [""]}}"#,
-        r#"retry.retry_on[0]: found ""; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited"#,
+        r#"retry.retry_on[0]: found ""; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable"#,
     ),
     bad(
         "a condition that a filter cannot see",
         r#"{"retry": {"retry_on": ["reset", "reset-before-request"]}}"#,
-        r#"retry.retry_on[1]: found "reset-before-request"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; reset-before-request is not supported: a filter cannot see whether the request was sent"#,
+        r#"retry.retry_on[1]: found "reset-before-request"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable; reset-before-request is not supported: a filter cannot see whether the request was sent"#,
     ),
     bad(
         "a condition that needs a list of headers",
         r#"{"retry": {"retry_on": "retriable-headers"}}"#,
-        r#"retry.retry_on: found "retriable-headers"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; retriable-headers is not supported: sidestep has no list of such headers"#,
+        r#"retry.retry_on: found "retriable-headers"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable; retriable-headers is not supported: sidestep has no list of such headers"#,
     ),
     bad(
         "a condition of HTTP/3",
         r#"{"retry": {"retry_on": "http3-post-connect-failure"}}"#,
-        r#"retry.retry_on: found "http3-post-connect-failure"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; http3-post-connect-failure is not supported: a filter cannot see the state of a QUIC connection"#,
-    ),
-    bad(
-        "the gRPC condition cancelled",
-        r#"{"retry": {"retry_on": ["cancelled"]}}"#,
-        r#"retry.retry_on[0]: found "cancelled"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; cancelled is not supported: it is a gRPC status, and gRPC requests are not retried"#,
-    ),
-    bad(
-        "the gRPC condition deadline-exceeded",
-        r#"{"retry": {"retry_on": ["deadline-exceeded"]}}"#,
-        r#"retry.retry_on[0]: found "deadline-exceeded"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; deadline-exceeded is not supported: it is a gRPC status, and gRPC requests are not retried"#,
-    ),
-    bad(
-        "the gRPC condition internal",
-        r#"{"retry": {"retry_on": ["internal"]}}"#,
-        r#"retry.retry_on[0]: found "internal"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; internal is not supported: it is a gRPC status, and gRPC requests are not retried"#,
-    ),
-    bad(
-        "the gRPC condition resource-exhausted",
-        r#"{"retry": {"retry_on": ["resource-exhausted"]}}"#,
-        r#"retry.retry_on[0]: found "resource-exhausted"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; resource-exhausted is not supported: it is a gRPC status, and gRPC requests are not retried"#,
-    ),
-    bad(
-        "the gRPC condition unavailable",
-        r#"{"retry": {"retry_on": ["unavailable"]}}"#,
-        r#"retry.retry_on[0]: found "unavailable"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited; unavailable is not supported: it is a gRPC status, and gRPC requests are not retried"#,
+        r#"retry.retry_on: found "http3-post-connect-failure"; expected one of 5xx, gateway-error, reset, connect-failure, refused-stream, retriable-4xx, retriable-status-codes, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable; http3-post-connect-failure is not supported: a filter cannot see the state of a QUIC connection"#,
     ),
     bad(
         "statuses as a number",
