@@ -168,7 +168,7 @@ metrics! {
     RetriesRefusedMethod Counter "sidestep.retries_refused.method" "No retry: the method is not idempotent.";
     RetriesRefusedConnect Counter "sidestep.retries_refused.connect" "No retry: CONNECT.";
     RetriesRefusedUpgrade Counter "sidestep.retries_refused.upgrade" "No retry: the request asks for another protocol.";
-    RetriesRefusedGrpc Counter "sidestep.retries_refused.grpc" "No retry: gRPC.";
+    RetriesRefusedGrpc Counter "sidestep.retries_refused.grpc" "No retry: gRPC, and `retry_on` names none of its statuses, or the engine is the filter.";
     RetriesRefusedBodyTooLarge Counter "sidestep.retries_refused.body_too_large" "No retry: the body is over `max_body_bytes`.";
     RetriesRefusedHeldBytes Counter "sidestep.retries_refused.held_bytes" "No retry, or its answer not delivered: the VM holds `max_held_bytes` of bodies.";
     RetriesRefusedRequestIncomplete Counter "sidestep.retries_refused.request_incomplete" "No retry: the failure came before the whole request.";

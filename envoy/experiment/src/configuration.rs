@@ -199,6 +199,8 @@ fn sidestep(hosts: &Hosts, scale: f64) -> Value {
     json!({
         "outlier_detection": detection,
         "retry": {
+            // The router's would go by the route's policy, which is there for the time-out.
+            "engine": "filter",
             "retry_on": ["5xx", "reset", "connect-failure", "refused-stream"],
             "num_retries": 1,
             "timeout": "2s",

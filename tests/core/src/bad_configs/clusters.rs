@@ -57,7 +57,7 @@ pub(super) const CLUSTERS: &[BadConfig] = &[
     bad(
         "an unknown field of a cluster's section",
         r#"{"clusters": {"a": {"retry": {"max_held": 0}}}}"#,
-        r#"clusters.a.retry.max_held: found unknown field "max_held"; expected one of retry_on, num_retries, retriable_status_codes, timeout, max_body_bytes"#,
+        r#"clusters.a.retry.max_held: found unknown field "max_held"; expected one of engine, retry_on, num_retries, retriable_status_codes, timeout, per_try_timeout, max_body_bytes, budget, back_off, max_retry_after, hedge, report"#,
     ),
     bad(
         "hosts as text",

@@ -4,6 +4,7 @@
 mod answers;
 mod bodies;
 mod configuration;
+mod conformance;
 mod container;
 mod control;
 mod crash;

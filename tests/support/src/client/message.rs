@@ -36,6 +36,12 @@ impl Request {
         }
     }
 
+    /// Its path and query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// `GET path`.
     #[must_use]
     pub fn get(path: &str) -> Self {

@@ -101,6 +101,7 @@ impl Cluster {
                 "max_connections": requests,
                 "max_pending_requests": requests,
                 "max_requests": requests,
+                "max_retries": 1024,
             }]}),
         )
     }
