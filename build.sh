@@ -33,6 +33,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
                       (--test-trap: the one that tests can crash, to target/test-trap/)
   envoy               find Envoy ${ENVOY_VERSION%.*}, or fetch it, and print its path
   demo [ARGUMENT...]  break a server before your eyes, with the filter and without; under a minute
+  bench               measure what a retry costs the client
   experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
   lint                check format, warnings, docs, licences and scripts
@@ -398,6 +399,13 @@ command_experiment() {
   exec cargo run --quiet -p sidestep-experiment "${locked[@]}" -- --output "$target_dir/experiment" "$@"
 }
 
+command_bench() {
+  ENVOY_BIN=$(find_envoy)
+  export ENVOY_BIN SIDESTEP_WASM=$module
+  build_module "$module"
+  cargo bench -p sidestep-envoy "${locked[@]}" --bench retry
+}
+
 command_test() {
   local part
   for part in "$@"; do
@@ -424,7 +432,7 @@ main() {
   case ${1:-} in
     '') usage >&2 && exit 2 ;;
     -h | --help | help) usage && return ;;
-    wasm | envoy | demo | experiment | test | lint | clean) ;;
+    wasm | envoy | demo | bench | experiment | test | lint | clean) ;;
     *) die "unknown command $1; \`./build.sh --help\` lists them" ;;
   esac
   # The demo and the experiment have a help of their own.

@@ -24,6 +24,7 @@ mod probes;
 mod rates;
 mod recovery;
 mod retry;
+mod retry_storm;
 mod slow;
 mod standby;
 mod steady;

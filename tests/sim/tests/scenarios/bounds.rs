@@ -181,6 +181,45 @@ fn requests_that_end_in_odd_ways_leave_nothing_behind() {
 }
 
 #[test]
+fn a_request_in_flight_takes_little_memory() {
+    let per_request = |request: Request, extra: serde_json::Value, millis: u64| {
+        let mut sim = sim(extra);
+        sim.gets(100);
+        for host in [A, B, C] {
+            let reply = sidestep_sim::Reply::status(200).after(Duration::from_secs(2));
+            sim.host(host).replies(reply);
+        }
+        let before = sim.heap(0).live_bytes;
+        let ids: Vec<_> = (0..500).map(|_| sim.begin(request.clone())).collect();
+        sim.advance(Duration::from_millis(millis));
+        let each = (sim.heap(0).live_bytes - before) / 500;
+        for id in ids {
+            sim.finish(id);
+        }
+        each
+    };
+    let none = json!({"retry": {"num_retries": 0}});
+    let hedged = json!({"retry": {"hedge": {"delay": "50ms"}, "budget": {"min_retries_per_second": 10_000}}});
+    let put = || Request::new("PUT", "/").body([1_u8; 4096]);
+    let rows = [
+        ("GET, not to be retried", per_request(small_get(), none, 0)),
+        ("GET, the filter's", per_request(small_get(), json!({}), 0)),
+        ("GET, the router's", per_request(small_get(), json!({"retry": {"engine": "router"}}), 0)),
+        ("PUT of 4 kB, the filter's", per_request(put(), json!({}), 0)),
+        ("PUT of 4 kB, the router's", per_request(put(), json!({"retry": {"engine": "router"}}), 0)),
+        ("GET, hedge planned", per_request(small_get(), hedged.clone(), 0)),
+        ("GET, hedge sent", per_request(small_get(), hedged, 60)),
+    ];
+    for (what, bytes) in &rows {
+        println!("bytes held for a request in flight, {what}: {bytes}");
+    }
+    for (what, bytes) in rows {
+        let body = if what.contains("4 kB, the filter's") { 4096 } else { 0 };
+        assert!(bytes <= body + 3_000, "{what}: {bytes}");
+    }
+}
+
+#[test]
 fn while_a_host_is_out_a_request_still_costs_little() {
     let mut sim = sim(json!({}));
     eject(&mut sim, A);
