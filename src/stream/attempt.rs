@@ -21,8 +21,8 @@ pub(super) struct Sent {
     /// The host that it was sent to; `None` if Envoy chose.
     pub(super) host: Option<HostAddr>,
     pub(super) at: Timestamp,
-    /// It was sent at a tick, so its answer comes to the plugin.
-    pub(super) by_tick: bool,
+    /// Its answer comes to the plugin, not to the stream.
+    pub(super) to_plugin: bool,
     /// It repeats another attempt.
     pub(super) repeats: bool,
 }
@@ -35,7 +35,6 @@ pub(super) struct Try {
     /// How long it may take.
     pub(super) timeout: Duration,
     pub(super) now: Timestamp,
-    pub(super) by_tick: bool,
 }
 
 impl Sent {
@@ -84,7 +83,7 @@ impl Stream {
             cluster: Rc::clone(&target.cluster),
             host,
             at: this.now,
-            by_tick: this.by_tick,
+            to_plugin: self.in_plugin,
             repeats: this.number > 1,
         })
     }

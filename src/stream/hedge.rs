@@ -89,12 +89,12 @@ impl Stream {
             return Err(RetryRefusal::NoOtherHost);
         }
         let withdrawn = worker.withdraw(cluster, now).ok_or(RetryRefusal::Budget)?;
+        self.hedged = target.host();
         self.tale().host(first);
         let this = Try {
             number: 2,
             timeout: policy.retry.per_try_timeout.unwrap_or(left).min(left),
             now,
-            by_tick: true,
         };
         match self.send(worker, &target, this) {
             Ok(sent) => {

@@ -60,6 +60,8 @@ pub enum Flow {
 #[derive(Debug)]
 pub struct Stream {
     id: StreamId,
+    /// The plugin's callback is running, not one of its own: answers to what it sends now will come to the plugin.
+    in_plugin: bool,
     /// When the request came, once somebody has asked.
     began: Option<Timestamp>,
     keep: Keep,
@@ -75,6 +77,8 @@ pub struct Stream {
     router: Option<Box<RouterRetries>>,
     /// A second attempt that has been sent, or is to be sent then.
     hedge: Option<Box<hedge::Hedging>>,
+    /// Where the second attempt was sent, whatever has become of it.
+    hedged: Option<HostAddr>,
     /// The request was sent to take its route to the standby cluster: its own cluster, and that one.
     standby: Option<Box<(String, Rc<str>)>>,
     phase: Phase,
@@ -164,6 +168,7 @@ impl Stream {
     pub fn new(id: StreamId) -> Self {
         Self {
             id,
+            in_plugin: false,
             began: None,
             keep: Keep::Nothing(RetryRefusal::NoCopy),
             traits: Traits::default(),
@@ -173,6 +178,7 @@ impl Stream {
             trial_sent: None,
             router: None,
             hedge: None,
+            hedged: None,
             standby: None,
             phase: Phase::Waiting,
             watch: None,
@@ -202,12 +208,12 @@ impl Stream {
         self.keep.give_up(RetryRefusal::NoCopy);
     }
 
-    /// Whether the stream waits for a moment, or for the answer of a callout that was sent at one.
+    /// Whether the stream waits for a moment, or for an answer that comes to the plugin.
     fn waits(&self) -> bool {
-        let sent_at_a_tick = |sent: &Sent| sent.by_tick;
+        let sent_by_plugin = |sent: &Sent| sent.to_plugin;
         let retrying = match &self.phase {
             Phase::Retrying(retrying) => match &retrying.out {
-                Out::Sent(sent) => sent_at_a_tick(sent),
+                Out::Sent(sent) => sent_by_plugin(sent),
                 Out::Waits(..) | Out::Lost => true,
             },
             _ => false,
@@ -216,7 +222,7 @@ impl Stream {
     }
 
     /// The callouts whose answers come to the plugin.
-    fn tokens_sent_at_ticks(&self) -> impl Iterator<Item = CalloutToken> {
+    fn tokens_of_plugin(&self) -> impl Iterator<Item = CalloutToken> {
         let retry = match &self.phase {
             Phase::Retrying(retrying) => match &retrying.out {
                 Out::Sent(sent) => Some(sent),
@@ -228,7 +234,7 @@ impl Stream {
         [retry, hedge]
             .into_iter()
             .flatten()
-            .filter(|sent| sent.by_tick)
+            .filter(|sent| sent.to_plugin)
             .map(|sent| sent.token)
     }
 

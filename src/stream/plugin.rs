@@ -16,7 +16,7 @@ pub struct Plugin<H> {
     /// The worker.
     pub worker: Worker<H>,
     waiting: Map<StreamId, Stream>,
-    /// Whose callouts are out that were sent at a tick.
+    /// Whose callouts are out whose answers come to the plugin: they were sent within one of its callbacks.
     sent: Map<u32, StreamId>,
 }
 
@@ -97,8 +97,10 @@ impl<H: Host> Plugin<H> {
         };
         match self.worker.host.act_on(id) {
             Ok(()) => {
+                stream.in_plugin = true;
                 step(&mut stream, &mut self.worker);
-                for token in stream.tokens_sent_at_ticks() {
+                stream.in_plugin = false;
+                for token in stream.tokens_of_plugin() {
                     self.sent.insert(token.0, id);
                 }
             }

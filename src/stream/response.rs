@@ -133,7 +133,7 @@ impl Stream {
         let (began, attempts) = if failed.risked {
             (now, 0)
         } else {
-            (self.began(worker), 1)
+            (self.began(worker), 1 + u32::from(self.hedged.is_some()))
         };
         let paid = match paid {
             Some(paid) if !failed.risked => {
@@ -143,7 +143,7 @@ impl Stream {
             paid => paid,
         };
         let deadline = deadline(began, &policy.retry, self.asks_for_timeout);
-        let refused = match decide(failed, &policy.retry, 1, deadline, now) {
+        let refused = match decide(failed, &policy.retry, attempts.max(1), deadline, now) {
             Decision::NotWanted => None,
             Decision::Refuse(reason) => Some(reason),
             Decision::Retry(_) => {

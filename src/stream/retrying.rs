@@ -38,7 +38,7 @@ impl Stream {
         let policy = worker.policy(&first.cluster);
         let mut retrying = Box::new(Retrying {
             out: Out::Waits(now, Withdrawal::Share),
-            tried: vec![first.host],
+            tried: self.hedged.into_iter().chain([first.host]).collect(),
             attempts: first.attempts,
             deadline: first.deadline,
             standby_tried: false,
@@ -46,7 +46,9 @@ impl Stream {
             best: None,
             cluster: first.cluster,
         });
-        self.tale().host(first.host);
+        if self.hedged.is_none() {
+            self.tale().host(first.host);
+        }
         let next = self
             .check_route(worker, &policy, now)
             .and_then(|()| self.next(worker, &mut retrying, first.asked, first.paid, now));
@@ -121,7 +123,7 @@ impl Stream {
             .or_else(|| worker.withdraw(&retrying.cluster, now))
             .ok_or(RetryRefusal::Budget)?;
         if wait < SHORTEST {
-            return match self.send_retry(worker, retrying, &target, now, false) {
+            return match self.send_retry(worker, retrying, &target, now) {
                 Ok(sent) => Ok(Out::Sent(sent)),
                 Err(reason) => {
                     // Who has paid beforehand gets it back elsewhere.
@@ -149,7 +151,6 @@ impl Stream {
         retrying: &mut Retrying,
         target: &Target,
         now: Timestamp,
-        by_tick: bool,
     ) -> Result<Sent, RetryRefusal> {
         let policy = worker.policy(&retrying.cluster);
         let left = retrying.deadline.since(now);
@@ -157,7 +158,6 @@ impl Stream {
             number: self.tale().attempts.saturating_add(1),
             timeout: policy.retry.per_try_timeout.unwrap_or(left).min(left).max(SHORTEST),
             now,
-            by_tick,
         };
         let sent = self.send(worker, target, this)?;
         worker.count(Metric::RetriesAttempted);
@@ -212,7 +212,7 @@ impl Stream {
         now: Timestamp,
     ) {
         let target = worker.retry_target(&retrying.cluster, &retrying.tried, !retrying.standby_tried, now);
-        let sent = target.and_then(|target| self.send_retry(worker, &mut retrying, &target, now, true));
+        let sent = target.and_then(|target| self.send_retry(worker, &mut retrying, &target, now));
         match sent {
             Ok(sent) => {
                 retrying.out = Out::Sent(sent);

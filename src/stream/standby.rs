@@ -108,7 +108,6 @@ impl Stream {
             number: 1,
             timeout,
             now,
-            by_tick: false,
         };
         match self.send(worker, &target, this) {
             Ok(sent) => {

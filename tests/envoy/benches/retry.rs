@@ -76,7 +76,11 @@ async fn main() {
             "engine {engine}: {retries} retried GETs, medians: {whole:?} through Envoy (not retried: {once:?}); \
              directly {of_bad:?} for the failed attempt and {of_good:?} for the good one; \
              {beyond:?} beyond both, {BOUND:?} allowed{}",
-            if engine == "router" { " for the filter; Envoy's back-off is in it" } else { "" }
+            if engine == "router" {
+                " for the filter; Envoy's back-off is in it"
+            } else {
+                ""
+            }
         );
         if engine == "filter" && beyond > BOUND {
             println!("over the bound");

@@ -122,7 +122,8 @@ impl Request {
         content_type == "application/grpc" || content_type.starts_with("application/grpc+")
     }
 
-    pub(crate) fn method(&self) -> &str {
+    /// Its method.
+    pub fn method(&self) -> &str {
         self.headers.get(":method").unwrap_or("")
     }
 }

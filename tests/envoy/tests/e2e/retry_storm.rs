@@ -75,7 +75,12 @@ async fn when_all_hosts_fail_the_load_on_them_stays_within_the_budget_and_envoys
     for storm in [&filter, &router] {
         // A share of 20 %, and 10 in each second that was begun.
         let most = storm.requests + storm.requests / 5 + 10 * (TIME.as_secs() + 2);
-        assert!(storm.attempts <= most, "{} of {}, {most} at most", storm.attempts, storm.requests);
+        assert!(
+            storm.attempts <= most,
+            "{} of {}, {most} at most",
+            storm.attempts,
+            storm.requests
+        );
         assert!(storm.attempts > storm.requests, "the budget is used");
     }
     assert!(envoys.each() > 3.5, "{}", envoys.each());

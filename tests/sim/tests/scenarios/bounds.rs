@@ -204,9 +204,15 @@ fn a_request_in_flight_takes_little_memory() {
     let rows = [
         ("GET, not to be retried", per_request(small_get(), none, 0)),
         ("GET, the filter's", per_request(small_get(), json!({}), 0)),
-        ("GET, the router's", per_request(small_get(), json!({"retry": {"engine": "router"}}), 0)),
+        (
+            "GET, the router's",
+            per_request(small_get(), json!({"retry": {"engine": "router"}}), 0),
+        ),
         ("PUT of 4 kB, the filter's", per_request(put(), json!({}), 0)),
-        ("PUT of 4 kB, the router's", per_request(put(), json!({"retry": {"engine": "router"}}), 0)),
+        (
+            "PUT of 4 kB, the router's",
+            per_request(put(), json!({"retry": {"engine": "router"}}), 0),
+        ),
         ("GET, hedge planned", per_request(small_get(), hedged.clone(), 0)),
         ("GET, hedge sent", per_request(small_get(), hedged, 60)),
     ];

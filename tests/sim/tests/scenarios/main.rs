@@ -1,5 +1,6 @@
 //! What sidestep does, in a simulated Envoy: one sentence of the design, one test.
 
+mod any_story;
 mod bounds;
 mod budget;
 mod common;
