@@ -102,7 +102,9 @@ impl Scene {
             })
             .collect();
         let names: Vec<String> = hosts.iter().map(HostAddr::to_string).collect();
-        let json = format!(r#"{{"clusters": {{"{CLUSTER}": {{"hosts": {names:?}, {SETTINGS}}}}}}}"#);
+        let json = format!(
+            r#"{{"retry": {{"engine": "filter"}}, "clusters": {{"{CLUSTER}": {{"hosts": {names:?}, {SETTINGS}}}}}}}"#
+        );
         let config = Config::from_json(json.as_bytes()).expect("the configuration is right");
         let host = BenchHost::new();
         let mut scene = Self {

@@ -19,7 +19,8 @@ each route has been seen before.
   not known beforehand, the filter's second attempt states the length: `content-length` in the place of
   `transfer-encoding`.
 * POST and PATCH are never repeated (RFC 9110, section 9.2.2), unless their route opts in and they have an
-  `Idempotency-Key`. The router never repeats them: a 409 to the second attempt would take the place of the first failure.
+  `Idempotency-Key`. It is always the filter that repeats them, on routes that were seen to leave requests as they are: with
+  the router, a 409 to the second attempt would take the place of the first failure.
 * 500, 429 and 409 are not in `retry_on`. 425 is never repeated for a request in early data (RFC 8470, section 5.2).
 * gRPC calls are POSTs: they are repeated by the router if `retry_on` names a gRPC status, and only while no message has
   come. The filter can't repeat them.
