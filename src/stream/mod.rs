@@ -14,9 +14,10 @@
 //! | `hedge` | a second attempt while the first one is out |
 //! | `standby` | a first attempt at the standby cluster |
 //! | `tale` | what the request went through, for client and access log |
-//! | `answer`, `seen`, `watch` | what callouts' answers, answers and their ends say |
+//! | `arrived`, `seen`, `watch`, `answer` | what answers, their ends, and callouts' answers say |
 
 mod answer;
+mod arrived;
 mod attempt;
 mod deliver;
 mod hedge;

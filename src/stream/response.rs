@@ -1,22 +1,23 @@
 //! The response's way out: what it says about its host, and whether it is good enough for the client.
 
+use super::arrived::{Arrived, check_steering, give_back};
 use super::deliver::first_body;
 use super::retrying::FirstFailure;
 use super::seen::Seen;
 use super::tale::Final;
 use super::watch::Watch;
-use super::{FirstAnswer, Flow, Phase, Stream, end_trial_unproved};
+use super::{FirstAnswer, Flow, Phase, Stream};
 use crate::config::ClusterPolicy;
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
-use crate::http::{HeaderBlock, SERVICE_TIME, asked};
+use crate::http::{SERVICE_TIME, asked};
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{FailureOrigin, HostAddr, Outcome, Timestamp};
+use crate::model::{FailureOrigin, Outcome, Timestamp};
 use crate::retry::{
     Decision, Failed, FirstBody, RetryRefusal, Standing, Withdrawal, deadline, decide, is_worth_a_retry,
     may_be_worth_a_retry, standing,
 };
-use crate::worker::{Attempt, Steering, Worker};
+use crate::worker::{Attempt, Worker};
 use std::time::Duration;
 
 impl Stream {
@@ -305,160 +306,6 @@ impl Stream {
             }
         }
     }
-
-    /// Why Envoy answered in the host's place, if it did. UO has a second meaning: its circuit breaker let a retry of the router's not
-    /// through, and the answer is the host's own.
-    fn flags<H: Host>(worker: &mut Worker<H>) -> ResponseFlags {
-        let flags = ResponseFlags(worker.attribute_number(Attribute::ResponseFlags));
-        if flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
-            let details = worker.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
-            if !contains(&details, b"overflow") {
-                return flags.without(ResponseFlags::UPSTREAM_OVERFLOW);
-            }
-        }
-        flags
-    }
-
-    /// What the classification of an answer needs. Of nearly every answer, that is its status.
-    fn look_at<H: Host>(&self, worker: &mut Worker<H>, arrived: &Arrived) -> Answer {
-        let Arrived { headers, status, .. } = arrived;
-        let grpc_status = if self.traits.grpc {
-            headers.number(b"grpc-status")
-        } else {
-            None
-        };
-        // Envoy answers in the host's place by 5xx, and a gRPC request by 200 and a gRPC status.
-        let by_envoy = *status >= 500 || grpc_status.is_some_and(|status: u32| status != 0);
-        Answer {
-            status: *status,
-            flags: if by_envoy {
-                Self::flags(worker)
-            } else {
-                ResponseFlags::default()
-            },
-            grpc_status,
-            overloaded: by_envoy && headers.get(b"x-envoy-overloaded").is_some(),
-        }
-    }
-
-    /// What the decision about a retry needs beyond the classification.
-    fn look_closer<H: Host>(&self, worker: &mut Worker<H>, headers: &HeaderBlock, answer: &Answer) -> Failed {
-        let reset = answer.flags.any_of(ResponseFlags::UPSTREAM_REMOTE_RESET);
-        let timeout = answer.flags.any_of(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT);
-        let details = if reset || timeout {
-            worker.attribute(Attribute::ResponseCodeDetails).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        Failed {
-            status: answer.status,
-            flags: answer.flags,
-            refused_stream: reset && contains(&details, b"remote_refused_stream_reset"),
-            overloaded: answer.overloaded,
-            rate_limited: headers.get(b"x-envoy-ratelimited").is_some(),
-            per_try_timeout: timeout && contains(&details, b"per_try_timeout"),
-            early_data: self.traits.early_data,
-            grpc_status: answer.grpc_status,
-            ..Failed::default()
-        }
-    }
-
-    /// Whether Envoy's router retries without having been told to by the filter: the two must not multiply.
-    fn retries_by_route<H: Host>(&mut self, worker: &mut Worker<H>) -> bool {
-        if self.traits.router_retries {
-            return true;
-        }
-        let retried = worker.attribute_number(Attribute::AttemptCount) > 1;
-        if retried && worker.wants().engines {
-            let now = worker.now();
-            worker.route_retries(now);
-        }
-        retried
-    }
-}
-
-/// An answer of a host, or one that Envoy made in its place.
-pub(super) struct Arrived {
-    headers: HeaderBlock,
-    status: u16,
-    cluster: String,
-    pub(super) host: HostAddr,
-}
-
-impl Arrived {
-    /// `None` if the answer says nothing about any host.
-    fn read<H: Host>(worker: &mut Worker<H>) -> Option<Self> {
-        let headers = match worker.host.response_headers() {
-            Ok(headers) => headers,
-            Err(error) => {
-                worker.error(ErrorCause::Response, format_args!("no response headers: {error}"));
-                return None;
-            }
-        };
-        let status = headers.number(b":status")?;
-        let Some((cluster, host)) = attempted(worker) else {
-            worker.count_attempt(Outcome::Ignored);
-            return None;
-        };
-        Some(Self {
-            headers,
-            status,
-            cluster,
-            host,
-        })
-    }
-}
-
-/// Looks whether the pin was followed, and gives a trial back that the answer says nothing about. Returns the retry that
-/// was paid for, if the filter sent the request where it went to learn something.
-fn check_steering<H: Host>(
-    worker: &mut Worker<H>,
-    steering: Option<Steering>,
-    arrived: &Arrived,
-    outcome: Outcome,
-) -> Option<Withdrawal> {
-    let steering = steering?;
-    let here = steering.cluster == arrived.cluster;
-    if outcome == Outcome::Ignored || !here || steering.trial != Some(arrived.host) {
-        end_trial_unproved(worker, Some(&steering));
-    }
-    if here
-        && outcome != Outcome::Ignored
-        && let Some(pin) = &steering.pin
-    {
-        worker.check_pin(&steering.cluster, pin, arrived.host);
-    }
-    if here {
-        return steering.paid;
-    }
-    if let Some(paid) = steering.paid {
-        let now = worker.now();
-        worker.put_back(&steering.cluster, paid, now);
-    }
-    None
-}
-
-/// The request went nowhere: its trial says nothing, and the retry that was paid for is not needed.
-fn give_back<H: Host>(worker: &mut Worker<H>, steering: Option<&Steering>) {
-    end_trial_unproved(worker, steering);
-    if let Some(steering) = steering
-        && let Some(paid) = steering.paid
-    {
-        let now = worker.now();
-        worker.put_back(&steering.cluster, paid, now);
-    }
-}
-
-/// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another
-/// filter's reply, a host that is no `ip:port`.
-fn attempted<H: Host>(worker: &mut Worker<H>) -> Option<(String, HostAddr)> {
-    let address = worker.attribute(Attribute::UpstreamAddress)?;
-    let Ok(host) = HostAddr::from_bytes(&address) else {
-        let address = String::from_utf8_lossy(&address);
-        worker.error(ErrorCause::HostAddress, format_args!("host {address:?} is not watched"));
-        return None;
-    };
-    Some((worker.cluster_name()?, host))
 }
 
 /// Ends the stream, because what the client would get is not a whole answer. Nothing may pass a stream that is being
@@ -468,8 +315,4 @@ fn reset<H: Host>(worker: &mut Worker<H>) -> Flow {
         worker.error(ErrorCause::Delivery, format_args!("stream not reset: {error}"));
     }
     Flow::Pause
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
 }

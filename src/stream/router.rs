@@ -5,7 +5,7 @@
 //! how far down it the router came.
 
 use super::Stream;
-use super::response::Arrived;
+use super::arrived::Arrived;
 use crate::host::{Attribute, Host};
 use crate::http::RequestFacts;
 use crate::metrics::{ErrorCause, Metric};
