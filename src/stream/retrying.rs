@@ -176,7 +176,7 @@ impl Stream {
         match std::mem::replace(&mut self.phase, Phase::Passing) {
             Phase::Retrying(retrying) => match retrying.out {
                 Out::Waits(until, withdrawn) if until == moment => self.wait_is_over(worker, retrying, withdrawn, now),
-                Out::Lost => self.give_best(worker, retrying, None),
+                Out::Lost => self.give_best(worker, *retrying, None),
                 _ => self.phase = Phase::Retrying(retrying),
             },
             Phase::Waiting => {
@@ -220,7 +220,7 @@ impl Stream {
             }
             Err(reason) => {
                 worker.put_back(&retrying.cluster, withdrawn, now);
-                self.give_best(worker, retrying, Some(reason));
+                self.give_best(worker, *retrying, Some(reason));
             }
         }
     }
@@ -306,7 +306,7 @@ impl Stream {
                 retrying.out = out;
                 self.phase = Phase::Retrying(retrying);
             }
-            Err(reason) => self.give_best(worker, retrying, reason),
+            Err(reason) => self.give_best(worker, *retrying, reason),
         }
     }
 
@@ -321,12 +321,7 @@ impl Stream {
     }
 
     /// There is no further attempt: the client gets the best answer so far.
-    fn give_best<H: Host>(
-        &mut self,
-        worker: &mut Worker<H>,
-        mut retrying: Box<Retrying>,
-        reason: Option<RetryRefusal>,
-    ) {
+    fn give_best<H: Host>(&mut self, worker: &mut Worker<H>, mut retrying: Retrying, reason: Option<RetryRefusal>) {
         if let Some(reason) = reason {
             self.refuse(worker, reason);
         }

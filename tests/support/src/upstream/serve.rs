@@ -72,6 +72,7 @@ async fn answer(
         // The next request's, on this connection.
         wire.keep_read();
     }
+    let bodiless = received.method == hyper::Method::HEAD;
     let (mut behaviour, latency) = lock(&state.script).take(received.path_only());
     state.remember(received.clone());
     while let Behaviour::ByRequest(choose) = behaviour {
@@ -99,7 +100,12 @@ async fn answer(
             PART_OF_THE_HEADERS
         });
     }
-    respond(reply, &state.name, wire, under_way)
+    let mut response = respond(reply, &state.name, wire, under_way)?;
+    if bodiless && state.http2 {
+        // Over HTTP/1.1 hyper sees to that; over HTTP/2 it would send the body, which is a protocol error.
+        *response.body_mut() = body::one_piece(Bytes::new());
+    }
+    Ok(response)
 }
 
 fn echo(received: Received) -> Reply {
