@@ -49,6 +49,18 @@ pub(super) struct Reading {
     pub(super) standing: Standing,
 }
 
+impl Answered {
+    /// What the client gets where there is no answer, and none may be looked for.
+    pub(super) fn unavailable(budget: &HeldBytes) -> Self {
+        Self {
+            status: 503,
+            headers: HeaderBlock::from_pairs(&[(b":status", b"503")]),
+            body: Vec::new(),
+            _held: budget.nothing(),
+        }
+    }
+}
+
 impl Reading {
     /// Reads a callout's answer. A callout that was reset comes with no headers at all.
     pub(super) fn of<H: Host>(

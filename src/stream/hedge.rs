@@ -66,7 +66,8 @@ impl Stream {
                     hedge.stage = Stage::Sent(sent);
                     self.hedge = Some(hedge);
                 }
-                Err(reason) => self.refuse(worker, reason),
+                // Counted, but no part of what the client is told: its first attempt has not failed.
+                Err(reason) => worker.count(Metric::from(reason)),
             },
             _ => self.hedge = Some(hedge),
         }
@@ -75,8 +76,10 @@ impl Stream {
     fn hedge<H: Host>(&mut self, worker: &mut Worker<H>, cluster: &str, now: Timestamp) -> Result<Sent, RetryRefusal> {
         self.keep.whole()?;
         let policy = worker.policy(cluster);
+        self.check_route(worker, &policy, now)?;
         let deadline = deadline(self.began(worker), &policy.retry, self.asks_for_timeout);
-        let left = deadline.since(now);
+        // Not more, should the clock have been set back.
+        let left = deadline.since(now).min(policy.retry.timeout);
         if left.as_millis() == 0 {
             return Err(RetryRefusal::Deadline);
         }
@@ -89,8 +92,6 @@ impl Stream {
             return Err(RetryRefusal::NoOtherHost);
         }
         let withdrawn = worker.withdraw(cluster, now).ok_or(RetryRefusal::Budget)?;
-        self.hedged = target.host();
-        self.tale().host(first);
         let this = Try {
             number: 2,
             timeout: policy.retry.per_try_timeout.unwrap_or(left).min(left),
@@ -98,6 +99,7 @@ impl Stream {
         };
         match self.send(worker, &target, this) {
             Ok(sent) => {
+                self.hedged = sent.host;
                 worker.count(Metric::Hedges);
                 Ok(sent)
             }

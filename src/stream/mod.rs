@@ -205,7 +205,7 @@ impl Stream {
             _ => {}
         }
         self.forget_hedge(worker);
-        self.router = None;
+        self.forget_unanswered(worker);
         self.keep.give_up(RetryRefusal::NoCopy);
     }
 

@@ -134,7 +134,9 @@ impl Stream {
         let (began, attempts) = if failed.risked {
             (now, 0)
         } else {
-            (self.began(worker), 1 + u32::from(self.hedged.is_some()))
+            // A second attempt that is still out becomes the retry; one that has failed was it.
+            let hedge_failed = self.hedged.is_some() && self.hedge.is_none();
+            (self.began(worker), 1 + u32::from(hedge_failed))
         };
         let paid = match paid {
             Some(paid) if !failed.risked => {

@@ -70,7 +70,7 @@ impl Stream {
 
     /// Whether a callout would send the request that the first attempt sent: with the engine `auto` its route must be
     /// known for that.
-    fn check_route<H: Host>(
+    pub(super) fn check_route<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
         policy: &ClusterPolicy,
@@ -153,7 +153,8 @@ impl Stream {
         now: Timestamp,
     ) -> Result<Sent, RetryRefusal> {
         let policy = worker.policy(&retrying.cluster);
-        let left = retrying.deadline.since(now);
+        // Not more, should the clock have been set back.
+        let left = retrying.deadline.since(now).min(policy.retry.timeout);
         let this = Try {
             number: self.tale().attempts.saturating_add(1),
             timeout: policy.retry.per_try_timeout.unwrap_or(left).min(left).max(SHORTEST),
@@ -284,7 +285,10 @@ impl Stream {
             retrying.first.standing
         };
         let now = worker.now();
+        let policy = worker.policy(&retrying.cluster);
         let failed = Failed {
+            // Its own time was over, not the request's, which is looked at anyway.
+            per_try_timeout: policy.retry.per_try_timeout.is_some(),
             early_data: self.traits.early_data,
             asked: reading
                 .answered
@@ -295,7 +299,6 @@ impl Stream {
         if reading.standing > best && reading.answered.is_some() {
             retrying.best = reading.answered;
         }
-        let policy = worker.policy(&retrying.cluster);
         let again = match decide(&failed, &policy.retry, retrying.attempts, retrying.deadline, now) {
             Decision::Retry(_) => self.next(worker, &mut retrying, failed.asked, None, now).map_err(Some),
             Decision::Refuse(reason) => Err(Some(reason)),

@@ -119,6 +119,18 @@ impl Stream {
         attempts
     }
 
+    /// The client has gone before any answer: what retries were made is paid for, what was not used is given back.
+    pub(super) fn forget_unanswered<H: Host>(&mut self, worker: &mut Worker<H>) {
+        if let Some(router) = self.router.take() {
+            let attempts = worker.attribute_number(Attribute::AttemptCount);
+            let made = usize::try_from(attempts).unwrap_or(usize::MAX).saturating_sub(1);
+            let now = worker.clock();
+            for unused in router.reserved.iter().skip(made) {
+                worker.put_back(&router.cluster, *unused, now);
+            }
+        }
+    }
+
     /// The answer is no host's: no attempt was made.
     pub(super) fn forget_router<H: Host>(&mut self, worker: &mut Worker<H>) {
         if let Some(router) = self.router.take() {

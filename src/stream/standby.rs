@@ -5,6 +5,7 @@
 //! One with a body can't be: Envoy gives a filter no body while it holds the headers back. It goes to its own cluster, whose hosts are asked
 //! after all, and if it fails there and may be repeated, it is repeated at the standby cluster.
 
+use super::answer::Answered;
 use super::attempt::{Sent, Try};
 use super::deliver::Good;
 use super::tale::Final;
@@ -13,13 +14,15 @@ use crate::host::{CalloutToken, Host};
 use crate::http::{HeaderBlock, Method, RequestFacts, STANDBY_HEADER};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::Timestamp;
-use crate::retry::{Keep, RetryRefusal, Standing};
+use crate::retry::{Keep, RetryRefusal, Standing, screen};
 use crate::worker::Worker;
 
 /// A request that is held back.
 #[derive(Debug)]
 pub(super) struct Diverted {
     cluster: String,
+    /// It must not be sent a second time, whatever becomes of it.
+    once: bool,
     /// The callout.
     sent: Sent,
 }
@@ -71,7 +74,8 @@ impl Stream {
         if !may_be_called_out || !headers.is_text() {
             return None;
         }
-        self.divert(worker, cluster, &standby, headers.clone(), now)
+        let once = screen(facts, self.traits.keyed).is_err();
+        self.divert(worker, (cluster, once), &standby, headers.clone(), now)
     }
 
     /// An answer has come from this cluster: was the request sent to a standby cluster, and did it go there?
@@ -91,7 +95,7 @@ impl Stream {
     fn divert<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
-        cluster: String,
+        (cluster, once): (String, bool),
         standby: &str,
         headers: HeaderBlock,
         now: Timestamp,
@@ -112,7 +116,7 @@ impl Stream {
         match self.send(worker, &target, this) {
             Ok(sent) => {
                 worker.count(Metric::StandbyAttempts);
-                self.phase = Phase::Diverted(Box::new(Diverted { cluster, sent }));
+                self.phase = Phase::Diverted(Box::new(Diverted { cluster, once, sent }));
                 Some(Flow::Pause)
             }
             Err(reason) => {
@@ -138,11 +142,25 @@ impl Stream {
             flags: reading.failed.flags,
             host: sent.host,
         };
-        if reading.standing > Standing::NoAnswer
-            && let Some(answer) = reading.answered
-        {
+        // What may have been carried out is not sent again: then even no answer is the answer.
+        let answered = if diverted.once {
+            Some(
+                reading
+                    .answered
+                    .unwrap_or_else(|| Answered::unavailable(worker.held_bytes())),
+            )
+        } else {
+            reading.answered.filter(|_| reading.standing > Standing::NoAnswer)
+        };
+        if let Some(answer) = answered {
             let cluster = &diverted.cluster;
             if self.deliver_early(worker, Good { answer, cluster, from }, "sidestep_standby") {
+                return;
+            }
+            if diverted.once {
+                if let Err(error) = worker.host.reset_stream() {
+                    worker.error(ErrorCause::Delivery, format_args!("stream not reset: {error}"));
+                }
                 return;
             }
         }

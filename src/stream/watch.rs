@@ -54,7 +54,12 @@ impl Stream {
 
     /// The stream is over; Envoy tells it how.
     pub fn on_log<H: Host>(&mut self, worker: &mut Worker<H>) {
-        if let Some(seen) = self.watched.take() {
+        // A request that was sent nowhere has been through nothing of its route.
+        if let Some(seen) = self.watched.take()
+            && worker
+                .attribute(Attribute::UpstreamAddress)
+                .is_some_and(|address| !address.is_empty())
+        {
             worker.watch_route(&seen);
         }
         self.leave_for_the_log(worker);

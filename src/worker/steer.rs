@@ -196,7 +196,10 @@ impl<H: Host> Worker<H> {
             && (has_standby || !view.is_in_panic(now))
             && let Some(pin) = led_by(view, host, has_standby, now, &mut entropy)
         {
-            let paid = self.withdraw(cluster, now)?;
+            let Some(paid) = self.withdraw(cluster, now) else {
+                self.wait_for_trial(cluster, host, since, now);
+                return None;
+            };
             let trial = self.begin_trial(cluster, host, pin, now);
             let Some(mut trial) = trial else {
                 self.put_back(cluster, paid, now);
@@ -327,9 +330,17 @@ impl<H: Host> Worker<H> {
         if view.table().hosts().is_empty() || !view.is_all_gone(now) {
             return None;
         }
-        let trial_due = view.trial_due(now).is_some();
-        let retries = view.policy.retry.num_retries > 0;
-        (!(trial_due && retries && retriable())).then_some(standby)
+        let trial_due = view.trial_due(now);
+        let retry = &view.policy.retry;
+        let retries = retry.num_retries > 0 && retry.retry_on != RetryOn::default();
+        let follows = !matches!(view.table().pins().at(now), PinSupport::Ignored(_));
+        if let Some((host, since)) = trial_due {
+            if retries && follows && retriable() {
+                return None;
+            }
+            self.wait_for_trial(cluster, host, since, now);
+        }
+        Some(standby)
     }
 
     /// Whether the route is known to lead to the standby cluster of `cluster`; `None` if that is to be found out.

@@ -2,7 +2,7 @@
 
 use crate::common::{A, B, BACKEND, assert_of_one_piece, counted, merge, post};
 use serde_json::{Value, json};
-use sidestep_sim::{Reply, Request, Sim};
+use sidestep_sim::{Failure, Reply, Request, Sim};
 use std::time::Duration;
 
 const MIRROR: &str = "mirror";
@@ -177,4 +177,34 @@ fn a_client_that_leaves_while_the_standby_is_asked_breaks_nothing() {
     sim.client_gone(id);
     sim.advance_secs(2);
     assert_eq!(sim.get("/").status, 200);
+}
+
+#[test]
+fn a_post_that_was_called_out_to_the_standby_is_sent_once_whatever_becomes_of_it() {
+    for failure in [Failure::Closed, Failure::Reset, Failure::TimedOut] {
+        let mut sim = with_standby(json!({}));
+        all_gone(&mut sim);
+        sim.get("/");
+        sim.get("/");
+        let before = primary(&sim);
+        sim.all_hosts(MIRROR, Reply::failure(failure));
+        let answer = sim.send(Request::new("POST", "/"));
+        assert!(answer.status >= 500, "{}", answer.status);
+        assert_eq!(primary(&sim), before);
+    }
+}
+
+#[test]
+fn with_a_standby_the_hosts_come_back_where_no_request_can_be_a_trial() {
+    let mut sim = with_standby(json!({}));
+    all_gone(&mut sim);
+    for host in [A, B] {
+        sim.host(host).replies(Reply::status(200));
+    }
+    let before = primary(&sim);
+    for _ in 0..600 {
+        sim.advance_secs(1);
+        sim.send(Request::new("POST", "/"));
+    }
+    assert!(primary(&sim) > before + 100, "{} {before}", primary(&sim));
 }
