@@ -139,7 +139,7 @@ impl Stream {
         if !wants.engines || facts.asks_router_to_retry || (by_filter != Choice::Filter && !grpc) {
             return by_filter;
         }
-        let fits = fits_a_callout(facts, end_of_stream, wants.max_body_bytes);
+        let fits = fits_a_callout(facts, end_of_stream, wants.fits_body_bytes);
         let watches = worker.watches_request();
         if watches {
             self.watched = Some(Box::new(headers.clone()));

@@ -26,6 +26,8 @@ pub struct Wants {
     pub report: bool,
     /// The largest body that is kept.
     pub max_body_bytes: usize,
+    /// The largest body that fits a callout in whichever cluster.
+    pub fits_body_bytes: usize,
 }
 
 impl Wants {
@@ -46,6 +48,12 @@ impl Wants {
                 .policies()
                 .map(|policy| policy.retry.max_body_bytes)
                 .max()
+                .unwrap_or(0),
+            fits_body_bytes: config
+                .policies()
+                .filter(|policy| retries(policy) && policy.retry.engine != Engine::Filter)
+                .map(|policy| policy.retry.max_body_bytes)
+                .min()
                 .unwrap_or(0),
         }
     }

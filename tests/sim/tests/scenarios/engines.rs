@@ -354,3 +354,22 @@ fn hosts_that_nobody_named_are_found_before_pins_are_set() {
         assert!(sim.attempts(host) >= 15, "{host}: {}", sim.attempts(host));
     }
 }
+
+#[test]
+fn a_body_too_large_for_its_own_cluster_is_for_the_router_though_another_cluster_takes_larger_ones() {
+    let mut sim = auto(json!({"clusters": {BACKEND: {"retry": {"max_body_bytes": 10}}}})).route("plain", Route::new());
+    // The route is known, and no request is asked for it any more.
+    for _ in 0..300 {
+        sim.send(get("plain"));
+    }
+    for _ in 0..20 {
+        sim.host(A).replies(Reply::status(503));
+        let request = Request::new("PUT", "/old/thing")
+            .route("plain")
+            .body("longer than ten bytes");
+        let answer = sim.send(request);
+        assert_eq!(answer.status, 200);
+    }
+    assert!(counted(&mut sim, "sidestep.retries.router") > 0);
+    assert_eq!(counted(&mut sim, "sidestep.retries_refused.body_too_large"), 0);
+}
