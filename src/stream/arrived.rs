@@ -100,7 +100,7 @@ impl Stream {
         let flags = ResponseFlags(worker.attribute_number(Attribute::ResponseFlags));
         if flags.any_of(ResponseFlags::UPSTREAM_OVERFLOW) {
             let details = worker.attribute(Attribute::ResponseCodeDetails).unwrap_or_default();
-            if !contains(&details, b"overflow") {
+            if contains(&details, b"via_upstream") {
                 return flags.without(ResponseFlags::UPSTREAM_OVERFLOW);
             }
         }
