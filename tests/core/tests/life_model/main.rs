@@ -421,11 +421,12 @@ fn workers_agree_with_the_model_about_a_hosts_whole_life() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    // All of it is worth nothing if it never came to the interesting parts.
+    // All of it is worth nothing if it never came to the interesting parts. The rarest comes about 25 times in a run: a
+    // bound near that would fail by chance.
     let reached = reached.into_inner();
     for what in ["trial", "failed probation", "ejected", "waived", "panic"] {
         assert!(
-            reached.get(what).is_some_and(|times| *times >= 20),
+            reached.get(what).is_some_and(|times| *times >= 3),
             "{what}: {reached:?}"
         );
     }
