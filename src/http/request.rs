@@ -59,6 +59,8 @@ pub struct RequestFacts {
     pub streams: bool,
     /// The request itself asks Envoy's router to retry (`x-envoy-retry-on`, `x-envoy-retry-grpc-on`).
     pub asks_router_to_retry: bool,
+    /// The request says how often Envoy's router may repeat it (`x-envoy-max-retries`).
+    pub limits_retries: bool,
     /// How long the caller wants to wait (`x-envoy-upstream-rq-timeout-ms`, which Envoy keeps from internal callers
     /// only), if it says and it is not 0, which means no end.
     pub asks_for_timeout: Option<Duration>,
@@ -80,6 +82,7 @@ impl RequestFacts {
             upgrade: false,
             streams: false,
             asks_router_to_retry: false,
+            limits_retries: false,
             asks_for_timeout: None,
             asks_for_try_timeout: None,
         };
@@ -93,6 +96,7 @@ impl RequestFacts {
                 b"early-data" => facts.early_data |= value == b"1",
                 b"upgrade" | b":protocol" => facts.upgrade = true,
                 b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
+                b"x-envoy-max-retries" => facts.limits_retries = true,
                 b"x-envoy-upstream-rq-timeout-ms" => facts.asks_for_timeout = millis(value),
                 b"x-envoy-upstream-rq-per-try-timeout-ms" => facts.asks_for_try_timeout = millis(value),
                 _ if name == STANDBY_HEADER.as_bytes() => facts.names_cluster = true,

@@ -14,6 +14,9 @@ use super::{RetryRefusal, RouteNature};
 use crate::config::{Engine, RetryPolicy};
 use crate::http::{Method, RequestFacts};
 
+/// The header that says how often Envoy's router may repeat the request.
+pub const MAX_RETRIES: &str = "x-envoy-max-retries";
+
 /// Whether Envoy's router may repeat a request, by its headers alone.
 ///
 /// By the rules of [`screen`](super::screen), but for two things. gRPC calls are POSTs, which only their application knows to be idempotent:
@@ -88,7 +91,7 @@ pub fn router_headers(policy: &RetryPolicy, retries: u32, grpc: bool) -> Vec<(&'
         headers.push(("x-envoy-retriable-status-codes", codes.collect::<Vec<_>>().join(",")));
     }
     if retries != 1 {
-        headers.push(("x-envoy-max-retries", retries.to_string()));
+        headers.push((MAX_RETRIES, retries.to_string()));
     }
     headers
 }

@@ -6,7 +6,8 @@ use crate::model::{Map, Timestamp};
 /// until its answer, or until its time is over.
 #[derive(Clone, Debug)]
 pub struct InFlight {
-    until: Map<u32, Timestamp>,
+    /// From when until when.
+    out: Map<u32, (Timestamp, Timestamp)>,
     limit: usize,
 }
 
@@ -14,27 +15,28 @@ impl InFlight {
     /// At most so many.
     pub fn up_to(limit: usize) -> Self {
         Self {
-            until: Map::default(),
+            out: Map::default(),
             limit,
         }
     }
 
     /// Whether there may be one more.
     pub fn has_room(&mut self, now: Timestamp) -> bool {
-        if self.until.len() >= self.limit {
-            self.until.retain(|_, until| *until > now);
+        if self.out.len() >= self.limit {
+            // What was sent later than now is from before the clock was set back.
+            self.out.retain(|_, (sent, until)| *sent <= now && *until > now);
         }
-        self.until.len() < self.limit
+        self.out.len() < self.limit
     }
 
-    /// The one with this token is out, until then at most.
-    pub fn sent(&mut self, token: u32, until: Timestamp) {
-        self.until.insert(token, until);
+    /// The one with this token is out from `now` on, `until` then at most.
+    pub fn sent(&mut self, token: u32, now: Timestamp, until: Timestamp) {
+        self.out.insert(token, (now, until));
     }
 
     /// It has its answer.
     pub fn answered(&mut self, token: u32) {
-        self.until.remove(&token);
+        self.out.remove(&token);
     }
 }
 
@@ -46,14 +48,23 @@ mod tests {
     fn each_counts_until_its_answer_or_its_end() {
         let at = Timestamp::from_nanos;
         let mut out = InFlight::up_to(2);
-        out.sent(1, at(10));
+        out.sent(1, at(0), at(10));
         assert!(out.has_room(at(0)));
-        out.sent(2, at(20));
+        out.sent(2, at(0), at(20));
         assert!(!out.has_room(at(9)));
         out.answered(2);
         assert!(out.has_room(at(9)));
-        out.sent(3, at(20));
+        out.sent(3, at(9), at(20));
         assert!(out.has_room(at(10)));
         assert!(!InFlight::up_to(0).has_room(at(0)));
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_none_count_for_longer() {
+        let at = Timestamp::from_nanos;
+        let mut out = InFlight::up_to(1);
+        out.sent(1, at(1000), at(1010));
+        assert!(!out.has_room(at(1005)));
+        assert!(out.has_room(at(500)));
     }
 }

@@ -23,7 +23,7 @@ pub use decide::{
     Decision, Failed, Standing, deadline, decide, is_worth_a_retry, may_be_worth_a_retry, screen, standing,
 };
 pub use delivery::{Delivery, FirstBody, response_headers};
-pub use engine::{choose, fits_a_callout, router_headers, screen_for_router};
+pub use engine::{MAX_RETRIES, choose, fits_a_callout, router_headers, screen_for_router};
 pub use held::{Held, HeldBytes};
 pub use in_flight::InFlight;
 pub use proxy_status::{Told, proxy_status};

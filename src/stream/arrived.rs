@@ -42,12 +42,13 @@ impl Arrived {
 }
 
 /// Looks whether the pin was followed, and gives a trial back that the answer says nothing about. Returns the retry that
-/// was paid for, if the filter sent the request where it went to learn something.
+/// was paid for, if the filter sent the request where it went to learn something. `meant`: the answer is of the host that
+/// the pin was to lead to.
 pub(super) fn check_steering<H: Host>(
     worker: &mut Worker<H>,
     steering: Option<Steering>,
     arrived: &Arrived,
-    outcome: Outcome,
+    (outcome, meant): (Outcome, bool),
 ) -> Option<Withdrawal> {
     let steering = steering?;
     let here = steering.cluster == arrived.cluster;
@@ -55,7 +56,7 @@ pub(super) fn check_steering<H: Host>(
         end_trial_unproved(worker, Some(&steering));
     }
     if here
-        && outcome != Outcome::Ignored
+        && meant
         && let Some(pin) = &steering.pin
     {
         worker.check_pin(&steering.cluster, pin, arrived.host);

@@ -71,7 +71,7 @@ impl Stream {
             .host
             .dispatch(callout)
             .map_err(|_| RetryRefusal::DispatchFailed)?;
-        worker.in_flight.sent(token.0, this.now.after(this.timeout));
+        worker.in_flight.sent(token.0, this.now, this.now.after(this.timeout));
         let host = target.host();
         if let Some(host) = host {
             worker.sent(&target.cluster, host);

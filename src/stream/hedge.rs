@@ -131,7 +131,7 @@ impl Stream {
         };
         if let Some(answer) = reading.answered {
             let steering = self.release_steering(worker);
-            super::end_trial_unproved(worker, steering.as_ref());
+            super::arrived::give_back(worker, steering.as_ref());
             let cluster = &hedge.cluster;
             if self.deliver_early(worker, Good { answer, cluster, from }, "sidestep_hedge") {
                 worker.count(Metric::HedgesWon);

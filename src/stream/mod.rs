@@ -191,7 +191,7 @@ impl Stream {
     /// The request has ended, in whatever way: nothing will be heard of it again.
     pub fn on_done<H: Host>(&mut self, worker: &mut Worker<H>) {
         let steering = self.release_steering(worker);
-        end_trial_unproved(worker, steering.as_ref());
+        arrived::give_back(worker, steering.as_ref());
         match std::mem::replace(&mut self.phase, Phase::Passing) {
             Phase::Retrying(retrying) => match retrying.out {
                 Out::Sent(sent) => sent.forget(worker),
@@ -272,8 +272,7 @@ impl Stream {
     }
 }
 
-/// A request was to be a trial, and says nothing about the host; or was risked, and the retry that was paid for is not
-/// needed.
+/// A request was to be a trial, and says nothing about the host.
 fn end_trial_unproved<H: Host>(worker: &mut Worker<H>, steering: Option<&Steering>) {
     if let Some(steering) = steering {
         worker.trial_void(steering);

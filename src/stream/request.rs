@@ -1,13 +1,14 @@
 //! The request's way in: strip, choose who would repeat it, steer, copy.
 
-use super::{Flow, Phase, Stream, end_trial_unproved};
+use super::arrived::give_back;
+use super::{Flow, Phase, Stream};
 use crate::config::Engine;
 use crate::host::Host;
 use crate::http::{HeaderBlock, Method, RequestFacts, STANDBY_HEADER};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::Timestamp;
 use crate::pick::Pin;
-use crate::retry::{Keep, RetryRefusal, RouteNature, choose, fits_a_callout, screen};
+use crate::retry::{Keep, MAX_RETRIES, RetryRefusal, RouteNature, choose, fits_a_callout, screen};
 use crate::worker::{Steering, Worker};
 use std::time::Duration;
 
@@ -73,7 +74,10 @@ impl Stream {
                 let now = restless.unwrap_or_else(|| worker.now());
                 let cluster = self.standby.as_ref().map_or(cluster, |sent| sent.1.to_string());
                 if self.tell_router(worker, &cluster, &facts, now) {
-                    self.limit_tries(worker, &cluster);
+                    // A trial has its own, shorter limit.
+                    if !self.steering.as_ref().is_some_and(Steering::is_risked) {
+                        self.limit_tries(worker, &cluster);
+                    }
                     return Flow::Continue;
                 }
                 Some(cluster)
@@ -192,10 +196,10 @@ impl Stream {
             .as_ref()
             .is_none_or(|pin| set_pin(worker, &steering.cluster, pin));
         if !pinned {
-            end_trial_unproved(worker, Some(&steering));
+            give_back(worker, Some(&steering));
             return;
         }
-        if steering.paid.is_some() {
+        if steering.is_risked() {
             self.limit_attempt(worker, &steering);
         }
         if steering.trial.is_some() {
@@ -205,7 +209,8 @@ impl Stream {
     }
 
     /// A host that is not trusted, and does not answer, must not keep its request for long: at most half of the time that
-    /// there is. Envoy's router ends the attempt, but not an answer that has begun.
+    /// there is. Envoy's router ends the attempt, but not an answer that has begun. Where the router makes the retries,
+    /// they go by the same time.
     fn limit_attempt<H: Host>(&self, worker: &mut Worker<H>, steering: &Steering) {
         let policy = worker.policy(&steering.cluster);
         let timeout = policy.retry.timeout;
@@ -213,9 +218,11 @@ impl Stream {
         let limits = [self.asks_for_try_timeout, policy.retry.per_try_timeout, Some(half)];
         let asked = limits.into_iter().flatten().min().unwrap_or(Duration::MAX);
         let limit = worker.risk_timeout(steering).min(asked).as_millis().max(1);
-        // The retry is ours alone. The route's own would go by the same short time.
         set_header(worker, PER_TRY_TIMEOUT, &limit.to_string());
-        set_header(worker, "x-envoy-max-retries", "0");
+        if steering.paid.is_some() {
+            // The retry is ours alone. The route's own would go by the same short time.
+            set_header(worker, MAX_RETRIES, "0");
+        }
     }
 
     /// A piece of the request's body has come. It passes at once; a copy stays.

@@ -76,7 +76,9 @@ impl Stream {
         if outcome == Outcome::Overload {
             seen.lower_share(worker, arrived.host, &mut header);
         }
-        let paid = check_steering(worker, steering, &arrived, outcome);
+        // After several attempts nobody knows which host of the pin was meant.
+        let meant = attempts.is_none_or(|attempts| attempts == 1) && outcome != Outcome::Ignored;
+        let paid = check_steering(worker, steering, &arrived, (outcome, meant));
         // Another protocol (101) has ends of its own.
         let watched = outcome == Outcome::Success && !end_of_stream && arrived.status != 101;
         let watch = |cluster| {

@@ -194,8 +194,10 @@ impl Stream {
         const AGAIN: Duration = Duration::from_millis(100);
         let now = worker.now();
         if let Phase::Retrying(retrying) = &mut self.phase {
-            if let Out::Sent(sent) = std::mem::replace(&mut retrying.out, Out::Lost) {
-                sent.forget(worker);
+            match std::mem::replace(&mut retrying.out, Out::Lost) {
+                Out::Sent(sent) => sent.forget(worker),
+                Out::Waits(_, withdrawn) => worker.put_back(&retrying.cluster, withdrawn, now),
+                Out::Lost => {}
             }
         } else {
             self.forget_hedge(worker);

@@ -11,7 +11,7 @@ use crate::http::RequestFacts;
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Outcome, Timestamp};
 use crate::pick::Pin;
-use crate::retry::{Keep, RetryRefusal, Withdrawal, router_headers, screen_for_router};
+use crate::retry::{Keep, MAX_RETRIES, RetryRefusal, Withdrawal, router_headers, screen_for_router};
 use crate::worker::{Attempt, Worker};
 
 /// What Envoy's router was told.
@@ -55,6 +55,15 @@ impl Stream {
         }
         self.keep = Keep::Nothing(RetryRefusal::NumRetries);
         let retries = u32::try_from(reserved.len()).unwrap_or(u32::MAX);
+        if facts.limits_retries && retries == 1 {
+            // The caller's own number, if Envoy let it through, is not ours.
+            if let Err(error) = worker.host.remove_request_header(MAX_RETRIES) {
+                worker.error(
+                    ErrorCause::Request,
+                    format_args!("a client's own {MAX_RETRIES} not removed: {error}"),
+                );
+            }
+        }
         for (name, value) in router_headers(&policy.retry, retries, facts.grpc) {
             if let Err(error) = worker.host.set_request_header(name, &value) {
                 worker.error(ErrorCause::Request, format_args!("{name} not set: {error}"));
@@ -98,7 +107,9 @@ impl Stream {
         worker.report.add(Metric::RetriesAttempted, made);
         worker.report.add(Metric::RetriesRouter, made);
         let began = self.began(worker);
-        let failed = router.pin.as_ref().and_then(|pin| {
+        // Who was not seen to follow pins may have sent the attempts anywhere.
+        let pin = router.pin.as_ref().filter(|_| worker.follows_pins(&router.cluster));
+        let failed = pin.and_then(|pin| {
             let failed = pin.failed_before(attempts as usize, arrived.host)?;
             Some(failed.to_vec())
         });

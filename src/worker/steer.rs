@@ -158,7 +158,8 @@ impl<H: Host> Worker<H> {
         Steering::to(cluster, pin)
     }
 
-    /// Makes a request that Envoy's router would repeat the trial of a host in probation.
+    /// Makes a request that Envoy's router would repeat the trial of a host in probation: if pins are known to be
+    /// followed, for what failed on the way is read off the pin. The next requests tell.
     fn router_trial(
         &mut self,
         cluster: &str,
@@ -169,7 +170,8 @@ impl<H: Host> Worker<H> {
     ) -> Option<Steering> {
         let mut entropy = Entropy::seeded(self.entropy.draw());
         let view = self.fresh_view(cluster)?;
-        if attempts < 2 || view.is_in_panic(now) {
+        let follows = view.table().pins() == PinSupport::Followed;
+        if attempts < 2 || !follows || view.is_in_panic(now) {
             self.wait_for_trial(cluster, host, since, now);
             return None;
         }

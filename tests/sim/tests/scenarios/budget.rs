@@ -157,3 +157,25 @@ fn posts_that_fail_have_no_part_in_it() {
     assert_eq!(counted(&mut sim, "sidestep.retries_refused.budget"), 0);
     assert_eq!(counted(&mut sim, "sidestep.retries_refused.method"), 30);
 }
+
+#[test]
+fn what_was_risked_for_a_client_that_left_is_given_back() {
+    let mut sim = sim(json!({
+        "retry": {"num_retries": 3, "budget": {"budget_percent": 50, "min_retries_per_second": 0}},
+        "picking": {"discovery_percent": 100},
+    }));
+    crate::common::eject(&mut sim, A);
+    // So that no request is older than the budget's memory.
+    sim.advance_secs(11);
+    sim.host(A).answers(200);
+    sim.gets(60);
+    sim.all_hosts(BACKEND, Reply::status(200).after(Duration::from_secs(1)));
+    for _ in 0..60 {
+        let id = sim.begin(Request::get("/"));
+        sim.advance(Duration::from_millis(1));
+        sim.client_gone(id);
+    }
+    sim.all_hosts(BACKEND, Reply::status(503));
+    let tried = sim.get("/").tried;
+    assert!(tried.len() >= 4, "a first attempt and three retries: {tried:?}");
+}

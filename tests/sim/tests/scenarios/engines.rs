@@ -332,6 +332,46 @@ fn a_host_in_probation_is_tried_by_the_routers_requests_too_and_nobody_pays() {
 }
 
 #[test]
+fn a_silent_host_in_probation_costs_the_routers_request_a_second() {
+    let mut sim = router(json!({"outlier_detection": {"base_ejection_time": "5s"}, "retry": {"timeout": "60s"}}));
+    eject(&mut sim, A);
+    sim.host(A).replies(Reply::status(200).after(Duration::from_secs(300)));
+    sim.advance_secs(6);
+    let answers = sim.gets(20);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let slowest = answers.iter().map(|answer| answer.took).max().expect("an answer");
+    assert!(slowest >= Duration::from_millis(900) && slowest <= Duration::from_millis(1_200), "{slowest:?}");
+    assert_eq!(counted(&mut sim, "sidestep.probation.failed"), 1);
+}
+
+#[test]
+fn while_it_is_unknown_whether_pins_are_followed_nobody_is_blamed_by_one() {
+    let mut sim = router(json!({
+        "outlier_detection": {"consecutive_5xx": 1000},
+        "retry": {"num_retries": 1, "budget": {"min_retries_per_second": 1000}},
+    }));
+    sim.honours_pins(BACKEND, false);
+    // Every attempt meets A, whatever the pin says; at times A is the pin's second.
+    sim.host(A).answers(503);
+    sim.steer(BACKEND, Some(A));
+    for _ in 0..60 {
+        assert_eq!(sim.get("/").tried, [A, A]);
+    }
+    // The last answer of each is A's, that is sure.
+    assert_eq!(counted(&mut sim, "sidestep.attempts.failure_external"), 60);
+}
+
+#[test]
+fn a_callers_own_number_of_retries_does_not_take_the_place_of_the_policys() {
+    let mut sim = router(json!({"retry": {"num_retries": 1}}));
+    sim.all_hosts(BACKEND, Reply::status(503));
+    for number in ["0", "5"] {
+        let answer = sim.send(Request::get("/").header("x-envoy-max-retries", number));
+        assert_eq!(answer.tried.len(), 2, "{number}");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_while_the_router_retries_leaves_nothing_behind() {
     let mut sim = router(json!({"retry": {"num_retries": 3}}));
     sim.all_hosts(BACKEND, Reply::status(503).after(Duration::from_millis(10)));
