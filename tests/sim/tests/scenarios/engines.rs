@@ -340,7 +340,10 @@ fn a_silent_host_in_probation_costs_the_routers_request_a_second() {
     let answers = sim.gets(20);
     assert!(answers.iter().all(|answer| answer.status == 200));
     let slowest = answers.iter().map(|answer| answer.took).max().expect("an answer");
-    assert!(slowest >= Duration::from_millis(900) && slowest <= Duration::from_millis(1_200), "{slowest:?}");
+    assert!(
+        slowest >= Duration::from_millis(900) && slowest <= Duration::from_millis(1_200),
+        "{slowest:?}"
+    );
     assert_eq!(counted(&mut sim, "sidestep.probation.failed"), 1);
 }
 
