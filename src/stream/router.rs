@@ -107,12 +107,16 @@ impl Stream {
         worker.report.add(Metric::RetriesAttempted, made);
         worker.report.add(Metric::RetriesRouter, made);
         let began = self.began(worker);
-        // Who was not seen to follow pins may have sent the attempts anywhere.
-        let pin = router.pin.as_ref().filter(|_| worker.follows_pins(&router.cluster));
-        let failed = pin.and_then(|pin| {
-            let failed = pin.failed_before(attempts as usize, arrived.host)?;
-            Some(failed.to_vec())
+        let failed = router.pin.as_ref().map(|pin| {
+            let failed = pin.failed_before(attempts as usize, arrived.host);
+            failed.map(<[_]>::to_vec)
         });
+        // Whoever was not seen to follow pins may have sent the attempts anywhere.
+        let follows = worker.follows_pins(&router.cluster);
+        if let Some(failed) = &failed {
+            worker.check_last_of_pin(&router.cluster, failed.is_some());
+        }
+        let failed = failed.flatten().filter(|_| follows);
         for host in failed.iter().flatten() {
             self.tale().host(*host);
             let attempt = Attempt {

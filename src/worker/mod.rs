@@ -236,6 +236,18 @@ impl<H: Host> Worker<H> {
         }
     }
 
+    /// A pinned request was answered after several attempts: by the host of the pin whose turn it was, or by another one.
+    /// Neither is proof: the one may be chance, the other a host of the pin that has left the cluster.
+    pub fn check_last_of_pin(&mut self, cluster: &str, as_meant: bool) {
+        let known = self.clusters.get(cluster).map(|view| view.table().pins());
+        let seen = match known {
+            Some(PinSupport::Unknown) if as_meant => PinSupport::Followed,
+            Some(PinSupport::Followed) if !as_meant => PinSupport::Unknown,
+            _ => return,
+        };
+        self.update(cluster, |table, _, _| table.see_pins(seen));
+    }
+
     /// A pinned first attempt was answered by `host`: has the cluster followed the pin?
     ///
     /// Hosts that the pin names before the one that answered have left the cluster: Envoy skips those alone. If

@@ -360,8 +360,9 @@ fn while_it_is_unknown_whether_pins_are_followed_nobody_is_blamed_by_one() {
     for _ in 0..60 {
         assert_eq!(sim.get("/").tried, [A, A]);
     }
-    // The last answer of each is A's, that is sure.
-    assert_eq!(counted(&mut sim, "sidestep.attempts.failure_external"), 60);
+    // The last answer of each is A's, that is sure. By chance it may look twice in a row as if pins were followed.
+    let failures = counted(&mut sim, "sidestep.attempts.failure_external");
+    assert!((60..=65).contains(&failures), "{failures}");
 }
 
 #[test]
