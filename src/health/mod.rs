@@ -10,6 +10,7 @@
 
 mod control;
 mod eject;
+mod fleet;
 mod host;
 mod limits;
 mod listing;

@@ -165,6 +165,7 @@ impl<H: Host> Worker<H> {
             }
             Event::Refused { host, detector, reason } => {
                 self.count(Metric::from(reason));
+                self.doubt(cluster, detector, reason);
                 if is_due(&mut self.report.refusals_logged, reason, self.clock) {
                     log::info!(
                         "host {host} of cluster {cluster} stays: {} was reached, but {}",
