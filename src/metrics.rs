@@ -156,6 +156,7 @@ metrics! {
     EjectionsRefusedHeld Counter "sidestep.ejections_refused.held" "A detector accused a host that a person holds.";
     EjectionsRefusedUnknownHost Counter "sidestep.ejections_refused.unknown_host" "A person named a host that is not known.";
     EjectionsRefusedTooManyControls Counter "sidestep.ejections_refused.too_many_controls" "A person named one host more of a cluster than are kept.";
+    Restored Counter "sidestep.restored" "Ejections from before a restart that were taken over with the time they had left.";
     ProbationTrials Counter "sidestep.probation.trials" "Requests sent to a host in probation, to try it.";
     ProbationPassed Counter "sidestep.probation.passed" "Hosts that proved themselves in probation.";
     ProbationFailed Counter "sidestep.probation.failed" "Hosts that did not.";

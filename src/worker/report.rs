@@ -184,6 +184,13 @@ impl<H: Host> Worker<H> {
                 "host {host} of cluster {cluster} is overloaded and gets less for {}",
                 format_duration(duration),
             ),
+            Event::Restored { host, until } => {
+                self.count(Metric::Restored);
+                log::warn!(
+                    "restored: host {host} of cluster {cluster} stays ejected for {}",
+                    format_duration(until.since(self.clock)),
+                );
+            }
             // It is logged with its reason where it is carried out.
             Event::Controlled { .. } => {}
             Event::Panic(Census { known, available, .. }) => {
