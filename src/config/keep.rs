@@ -142,13 +142,8 @@ impl Etcd {
             Ok(Self {
                 cluster: text(block, "cluster", |text| !text.is_empty(), CLUSTER)?.unwrap_or(default.cluster),
                 timeout: block.duration("timeout", TIMEOUT)?.unwrap_or(default.timeout),
-                prefix: text(
-                    block,
-                    "prefix",
-                    |text| !text.is_empty() && !text.ends_with('/'),
-                    PREFIX,
-                )?
-                .unwrap_or(default.prefix),
+                prefix: text(block, "prefix", |text| !text.is_empty() && !text.ends_with('/'), PREFIX)?
+                    .unwrap_or(default.prefix),
                 metadata: block
                     .take("metadata")
                     .map(|field| metadata(&field))
@@ -167,7 +162,9 @@ fn metadata(field: &Field<'_>) -> Result<Vec<(String, String)>> {
     for (name, value) in field.fields()? {
         let path = field.path().field(name);
         let is_good = !name.is_empty()
-            && name.bytes().all(|byte| values::is_token(byte) && !byte.is_ascii_uppercase())
+            && name
+                .bytes()
+                .all(|byte| values::is_token(byte) && !byte.is_ascii_uppercase())
             && !name.starts_with("grpc-")
             && !matches!(name.as_str(), "content-type" | "te" | "host" | "content-length");
         if !is_good {
@@ -184,7 +181,9 @@ impl Backup {
     fn read(field: &Field<'_>) -> Result<Self> {
         field.block(|block| {
             Ok(Self {
-                interval: block.duration("interval", INTERVAL)?.unwrap_or(Duration::from_secs(600)),
+                interval: block
+                    .duration("interval", INTERVAL)?
+                    .unwrap_or(Duration::from_secs(600)),
                 max_age: block.duration("max_age", MAX_AGE)?.unwrap_or(HOUR),
                 keep: block.size("keep", KEEP)?.unwrap_or(2),
                 origin: block.take("origin").map(|field| name(&field)).transpose()?,
@@ -241,7 +240,14 @@ mod tests {
     #[test]
     fn a_share_is_rounded_up_and_never_one_alone() {
         let share = |percent| Quorum::Share(Percent::new(percent).expect("a percentage"));
-        for (percent, alive, quorum) in [(50, 0, 2), (50, 3, 2), (50, 5, 3), (50, 100, 50), (1, 100, 2), (100, 7, 7)] {
+        for (percent, alive, quorum) in [
+            (50, 0, 2),
+            (50, 3, 2),
+            (50, 5, 3),
+            (50, 100, 50),
+            (1, 100, 2),
+            (100, 7, 7),
+        ] {
             assert_eq!(share(percent).of(alive), quorum, "{percent} % of {alive}");
         }
         assert_eq!(Quorum::Number(1).of(100), 1);

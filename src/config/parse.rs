@@ -5,7 +5,8 @@ use super::error::{BoxedError, Path};
 use super::field::Field;
 use super::json::{Fields, show_text};
 use super::{
-    Admin, ClusterPolicy, Config, Keep, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy, RoutePolicy,
+    Admin, ClusterPolicy, Config, Keep, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy,
+    RoutePolicy,
 };
 use super::{document, values};
 use crate::model::{Map, Percent};

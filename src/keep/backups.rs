@@ -5,7 +5,7 @@
 //! differential takes their place, so that a chain stays short, and after `interval` a new full one. What no chain needs any
 //! more is deleted by the write that makes it so.
 
-use super::{Checks, Identity, Kind, Refusal, Snapshot, State, restore_newest};
+use super::{Checks, Identity, Kept, Kind, Refusal, Snapshot, State, restore_newest};
 use crate::config::Backup;
 use crate::model::Timestamp;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ pub(super) struct Backups {
     /// What is being written, and what the chain will be then.
     pending: Option<Chain>,
     /// Another process's state, which this one goes on restoring.
-    followed: Option<(Position, State)>,
+    followed: Option<Kept>,
     /// A state that was too large, and its size until it has been told.
     refused: Option<State>,
     too_large: Option<usize>,
@@ -138,41 +138,42 @@ impl Backups {
         self.restores = false;
         // What is to be written is what there is after that.
         self.current = None;
-        let checks = Checks {
+        let restored = restore_newest(candidates, &self.checks(), now);
+        let state = restored.kept.as_ref().map(|kept| kept.state.clone());
+        self.followed = restored.kept;
+        (state, restored.refused)
+    }
+
+    fn checks(&self) -> Checks<'_> {
+        Checks {
             origin: &self.origin,
             max_age: self.settings.max_age,
             future: CLOCKS_APART,
-        };
-        let restored = restore_newest(candidates, &checks, now);
-        if let (Some(state), Some(position)) = (&restored.state, restored.position) {
-            self.followed = Some((position, state.clone()));
         }
-        (restored.state, restored.refused)
     }
 
     /// A key was written by somebody. Returns the state that is to be restored, if it goes on from what was.
-    pub(super) fn heard(&mut self, key: &[u8], value: &[u8]) -> Option<State> {
+    pub(super) fn heard(&mut self, key: &[u8], value: &[u8], now: Timestamp) -> Option<State> {
         let position = self.position(key)?;
         let snapshot = Snapshot::decode(value).ok();
         let is_full = snapshot.as_ref().is_some_and(|snapshot| snapshot.kind == Kind::Full);
         self.known.insert(position, is_full);
-        let (at, state) = self.followed.as_mut()?;
-        let snapshot = snapshot.filter(|snapshot| {
-            position.0 != self.epoch && (snapshot.epoch, snapshot.sequence) == position && snapshot.origin == self.origin
-        })?;
-        if snapshot.epoch != at.0 || snapshot.kind != Kind::Increment || snapshot.base != at.1 {
-            return None;
-        }
-        state.apply(&snapshot.changes);
-        at.1 = snapshot.sequence;
-        Some(state.clone())
+        let snapshot = snapshot.filter(|_| position.0 != self.epoch)?;
+        let mut followed = self.followed.take()?;
+        let fits = followed.step(&snapshot, &self.checks(), now).is_ok();
+        let state = fits.then(|| followed.state.clone());
+        self.followed = Some(followed);
+        state
     }
 
     /// A key is gone.
     pub(super) fn deleted(&mut self, key: &[u8]) {
         if let Some(position) = self.position(key) {
             let was_there = self.known.remove(&position).is_some();
-            let by_us = self.pending.as_ref().is_some_and(|chain| chain.deleted.contains(&position));
+            let by_us = self
+                .pending
+                .as_ref()
+                .is_some_and(|chain| chain.deleted.contains(&position));
             let needed = |chain: &Chain| position.0 == self.epoch && position.1 >= chain.full;
             if was_there && !by_us && self.chain.as_ref().is_some_and(needed) {
                 self.chain = None;

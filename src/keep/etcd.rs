@@ -183,3 +183,18 @@ pub fn end_of(prefix: &str) -> Vec<u8> {
     }
     end
 }
+
+/// Writes a key, under a lease if that is not 0.
+pub fn put(key: String, value: Vec<u8>, lease: i64) -> RequestOp {
+    let key = key.into_bytes();
+    RequestOp {
+        op: Some(Op::Put(PutRequest { key, value, lease })),
+    }
+}
+
+/// Deletes a key.
+pub fn delete(key: String) -> RequestOp {
+    RequestOp {
+        op: Some(Op::Delete(DeleteRequest { key: key.into_bytes() })),
+    }
+}

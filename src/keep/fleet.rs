@@ -55,7 +55,12 @@ impl Keys {
 
     /// The key that says that a sidecar has ejected a host.
     pub fn ejected(&self, (cluster, host): &Place, sidecar: &str) -> String {
-        format!("{}ejected/{}/{host}/{}", self.prefix, escaped(cluster), escaped(sidecar))
+        format!(
+            "{}ejected/{}/{host}/{}",
+            self.prefix,
+            escaped(cluster),
+            escaped(sidecar)
+        )
     }
 
     /// What a key says; `None` if it is none of these.
@@ -164,8 +169,15 @@ mod tests {
         let keys = keys("a/b", "");
         for name in ["outbound|80||x", "a/b", "100%", "%2F", "%252F/", "é"] {
             let said = Said::Ejected(place(name), "n/1".to_owned());
-            assert_eq!(keys.read(keys.ejected(&place(name), "n/1").as_bytes()), Some(said), "{name}");
-            assert_eq!(keys.read(keys.member(name).as_bytes()), Some(Said::Member(name.to_owned())));
+            assert_eq!(
+                keys.read(keys.ejected(&place(name), "n/1").as_bytes()),
+                Some(said),
+                "{name}"
+            );
+            assert_eq!(
+                keys.read(keys.member(name).as_bytes()),
+                Some(Said::Member(name.to_owned()))
+            );
         }
         assert_eq!(keys.member("x"), "/sidestep/1/fleet/a%2Fb/-/member/x");
     }

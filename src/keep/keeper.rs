@@ -9,17 +9,17 @@
 
 use super::backups::Backups;
 use super::etcd::{
-    DeleteRequest, KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, Op,
-    PutRequest, RangeRequest, RangeResponse, RequestOp, TxnRequest, WatchCreateRequest, WatchRequest, WatchResponse,
-    end_of,
+    KeyValue, LeaseGrantResponse, LeaseKeepAliveResponse, RangeRequest, RangeResponse, TxnRequest, WatchCreateRequest,
+    WatchRequest, WatchResponse, delete, end_of, put,
 };
-use super::fleet::{Keys, Place, Reports, Said};
+use super::fleet::{Place, Reports};
 use super::link::Link;
+use super::member::{Member, Words};
 use super::{Refusal, State};
 use crate::config::{Fleet, Keep};
 use crate::model::{Entropy, Timestamp};
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// No more writes than one in this time.
@@ -106,7 +106,7 @@ pub struct Learned {
 
 /// Where a purpose stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
     #[default]
     ToDo,
     Asked,
@@ -116,33 +116,8 @@ enum Progress {
 /// What was written by a call that is out.
 #[derive(Debug, Default)]
 struct Writing {
-    member: bool,
-    reported: Vec<Place>,
-    withdrawn: Vec<Place>,
+    member: Words,
     backup: Option<usize>,
-}
-
-/// A lease of this sidecar.
-#[derive(Clone, Copy, Debug)]
-struct Lease {
-    id: i64,
-    renewed: Timestamp,
-}
-
-/// The part of a fleet's member.
-#[derive(Debug)]
-struct Member {
-    settings: Fleet,
-    keys: Keys,
-    found: Progress,
-    revision: i64,
-    reports: Reports,
-    granting: bool,
-    keeping: bool,
-    lease: Option<Lease>,
-    /// What etcd has of this sidecar, under its lease.
-    is_member: bool,
-    published: BTreeSet<Place>,
 }
 
 /// The elected worker's part in backups and fleet.
@@ -165,18 +140,7 @@ impl Keeper {
     /// One that has not asked for anything yet. `restores`: whatever is found is to be restored, for this process has
     /// not done that.
     pub fn new(keep: &Keep, me: Identity, restores: bool) -> Self {
-        let member = keep.fleet.as_ref().map(|fleet| Member {
-            settings: fleet.clone(),
-            keys: Keys::of(&keep.etcd, fleet),
-            found: Progress::ToDo,
-            revision: 0,
-            reports: Reports::default(),
-            granting: false,
-            keeping: false,
-            lease: None,
-            is_member: false,
-            published: BTreeSet::new(),
-        });
+        let member = keep.fleet.as_ref().map(|fleet| Member::new(&keep.etcd, fleet));
         let backups = keep.backup.as_ref().map(|backup| {
             let prefix = format!("{}/1/backup", keep.etcd.prefix);
             Backups::new(backup.clone(), &prefix, &me, restores)
@@ -293,7 +257,7 @@ impl Keeper {
         let mut writing = Writing::default();
         let mut operations = Vec::new();
         if let Some(member) = &self.member {
-            member.write(&self.me.sidecar, reports, &mut writing, &mut operations);
+            member.write(&self.me.sidecar, reports, &mut writing.member, &mut operations);
         }
         if let Some(backups) = &mut self.backups
             && self.found == Progress::Done
@@ -353,22 +317,13 @@ impl Keeper {
             Purpose::Grant => {
                 let granted = LeaseGrantResponse::decode(bytes).map_err(unreadable)?;
                 if let Some(member) = &mut self.member {
-                    member.granting = false;
-                    member.lose_lease();
-                    member.lease = Some(Lease {
-                        id: granted.id,
-                        renewed: now,
-                    });
+                    member.granted(granted.id, now);
                 }
             }
             Purpose::KeepAlive => {
                 let kept = LeaseKeepAliveResponse::decode(bytes).map_err(unreadable)?;
                 if let Some(member) = &mut self.member {
-                    member.keeping = false;
-                    match &mut member.lease {
-                        Some(lease) if kept.ttl > 0 => lease.renewed = now,
-                        _ => member.lose_lease(),
-                    }
+                    member.kept(kept.ttl > 0, now);
                 }
             }
             Purpose::Write => {
@@ -384,7 +339,7 @@ impl Keeper {
                 }
                 for event in told.events {
                     if let Some(kv) = event.kv {
-                        self.changed(kv, event.kind != 0, &mut learned);
+                        self.changed(kv, event.kind != 0, now, &mut learned);
                     }
                 }
             }
@@ -394,11 +349,7 @@ impl Keeper {
 
     fn written(&mut self, writing: Writing) -> Option<usize> {
         if let Some(member) = &mut self.member {
-            member.is_member |= writing.member;
-            member.published.extend(writing.reported);
-            for place in writing.withdrawn {
-                member.published.remove(&place);
-            }
+            member.written(writing.member);
         }
         if writing.backup.is_some()
             && let Some(backups) = &mut self.backups
@@ -409,7 +360,7 @@ impl Keeper {
     }
 
     /// A key was written or deleted, by whomever.
-    fn changed(&mut self, kv: KeyValue, deleted: bool, learned: &mut Learned) {
+    fn changed(&mut self, kv: KeyValue, deleted: bool, now: Timestamp, learned: &mut Learned) {
         if let Some(member) = &mut self.member
             && let Some(said) = member.keys.read(&kv.key)
         {
@@ -425,7 +376,7 @@ impl Keeper {
         if let Some(backups) = &mut self.backups {
             if deleted {
                 backups.deleted(&kv.key);
-            } else if let Some(state) = backups.heard(&kv.key, &kv.value) {
+            } else if let Some(state) = backups.heard(&kv.key, &kv.value, now) {
                 learned.restore = Some(state);
             }
         }
@@ -443,8 +394,7 @@ impl Keeper {
             }
             Purpose::Grant | Purpose::KeepAlive => {
                 if let Some(member) = &mut self.member {
-                    member.granting = false;
-                    member.keeping = false;
+                    member.not_granted();
                 }
             }
             Purpose::Write => {
@@ -452,6 +402,9 @@ impl Keeper {
                 self.writing = None;
                 if let Some(backups) = &mut self.backups {
                     backups.start_anew();
+                }
+                if let Some(member) = &mut self.member {
+                    member.doubt_lease();
                 }
                 self.look_again();
             }
@@ -464,107 +417,6 @@ impl Keeper {
             failed: Some(why),
             ..Learned::default()
         }
-    }
-}
-
-impl Member {
-    /// Gets a lease, or keeps the one that there is.
-    fn keep_lease(&mut self, now: Timestamp) -> Option<Ask> {
-        let lease = self.settings.lease;
-        match self.lease {
-            _ if self.granting || self.keeping => None,
-            None => {
-                self.granting = true;
-                let ttl = i64::try_from(lease.as_secs()).unwrap_or(i64::MAX);
-                Some(Ask {
-                    purpose: Purpose::Grant,
-                    messages: vec![LeaseGrantRequest { ttl }.encode_to_vec()],
-                })
-            }
-            Some(Lease { id, renewed }) if renewed > now || now.since(renewed) >= lease / 3 => {
-                self.keeping = true;
-                Some(Ask {
-                    purpose: Purpose::KeepAlive,
-                    messages: vec![LeaseKeepAliveRequest { id }.encode_to_vec()],
-                })
-            }
-            Some(_) => None,
-        }
-    }
-
-    /// What this sidecar has to say and has not said, or has said and is no longer so.
-    fn write(
-        &self,
-        me: &str,
-        reports: &BTreeMap<Place, String>,
-        writing: &mut Writing,
-        operations: &mut Vec<RequestOp>,
-    ) {
-        let Some(lease) = self.lease else {
-            return;
-        };
-        if self.found != Progress::Done {
-            return;
-        }
-        if !self.is_member {
-            writing.member = true;
-            operations.push(put(self.keys.member(me), Vec::new(), lease.id));
-        }
-        // Room is left for a backup and what it replaces.
-        let new = reports.iter().filter(|(place, _)| !self.published.contains(*place));
-        for (place, said) in new.take(MAX_OPERATIONS / 4) {
-            writing.reported.push(place.clone());
-            operations.push(put(self.keys.ejected(place, me), said.clone().into_bytes(), lease.id));
-        }
-        let over = self.published.iter().filter(|place| !reports.contains_key(*place));
-        for place in over.take(MAX_OPERATIONS / 4) {
-            writing.withdrawn.push(place.clone());
-            operations.push(delete(self.keys.ejected(place, me)));
-        }
-    }
-
-    /// What was found when all keys were read.
-    fn found(&mut self, found: &RangeResponse, me: &str) {
-        self.found = Progress::Done;
-        self.revision = found.header.map_or(0, |header| header.revision);
-        self.reports = Reports::default();
-        self.forget_published();
-        for kv in &found.kvs {
-            let Some(said) = self.keys.read(&kv.key) else {
-                continue;
-            };
-            // What stands under an older lease of this sidecar will be written again, under the one of now.
-            let stands = self.lease.is_some_and(|lease| lease.id == kv.lease);
-            match &said {
-                Said::Member(sidecar) if sidecar == me => self.is_member = stands,
-                Said::Ejected(place, sidecar) if sidecar == me && stands => {
-                    self.published.insert(place.clone());
-                }
-                _ => {}
-            }
-            self.reports.put(said);
-        }
-    }
-
-    /// A key is gone. If it is one of this sidecar, it is to be written again.
-    fn lost(&mut self, said: &Said, me: &str) {
-        match said {
-            Said::Member(sidecar) if sidecar == me => self.is_member = false,
-            Said::Ejected(place, sidecar) if sidecar == me => {
-                self.published.remove(place);
-            }
-            _ => {}
-        }
-    }
-
-    fn lose_lease(&mut self) {
-        self.lease = None;
-        self.forget_published();
-    }
-
-    fn forget_published(&mut self) {
-        self.is_member = false;
-        self.published.clear();
     }
 }
 
@@ -587,17 +439,4 @@ fn watch(prefix: &str, revision: i64) -> Vec<u8> {
         start_revision: revision.saturating_add(1),
     };
     WatchRequest { create: Some(create) }.encode_to_vec()
-}
-
-fn put(key: String, value: Vec<u8>, lease: i64) -> RequestOp {
-    let key = key.into_bytes();
-    RequestOp {
-        op: Some(Op::Put(PutRequest { key, value, lease })),
-    }
-}
-
-fn delete(key: String) -> RequestOp {
-    RequestOp {
-        op: Some(Op::Delete(DeleteRequest { key: key.into_bytes() })),
-    }
 }

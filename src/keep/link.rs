@@ -11,7 +11,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// The way to etcd.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Link {
+pub(super) struct Link {
     /// Failures since the last answer.
     failures: u32,
     /// It is not asked before.
@@ -20,20 +20,20 @@ pub struct Link {
 
 impl Link {
     /// Whether etcd may be asked.
-    pub fn is_open(&self, now: Timestamp) -> bool {
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
         // A pause longer than any is from before the clock was set back.
         self.paused_until <= now || self.paused_until.since(now) > LONGEST_PAUSE * 2
     }
 
     /// It has answered. Returns whether it had not before.
-    pub const fn answered(&mut self) -> bool {
+    pub(super) const fn answered(&mut self) -> bool {
         let was_away = self.failures > 0;
         self.failures = 0;
         was_away
     }
 
     /// It has not answered, or not well. The pause has jitter, so that a fleet does not come back all at once.
-    pub fn failed(&mut self, now: Timestamp, entropy: &mut Entropy) {
+    pub(super) fn failed(&mut self, now: Timestamp, entropy: &mut Entropy) {
         let pause = FIRST_PAUSE
             .saturating_mul(1 << self.failures.min(10))
             .min(LONGEST_PAUSE);
@@ -41,7 +41,6 @@ impl Link {
         let nanos = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
         self.paused_until = now.after(pause / 2 + Duration::from_nanos(entropy.below(nanos / 2 + 1)));
     }
-
 }
 
 #[cfg(test)]
@@ -57,7 +56,10 @@ mod tests {
         for failures in 0..20 {
             link.failed(now, &mut entropy);
             let most = FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE);
-            assert!(!link.is_open(now.after(most / 2 - Duration::from_nanos(1))), "{failures}");
+            assert!(
+                !link.is_open(now.after(most / 2 - Duration::from_nanos(1))),
+                "{failures}"
+            );
             now = now.after(most);
             assert!(link.is_open(now), "{failures}");
         }

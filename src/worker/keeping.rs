@@ -231,7 +231,10 @@ impl<H: Host> Worker<H> {
         }
         for (key, reason) in learned.refused {
             self.count(Metric::RestoreRefused);
-            self.error(ErrorCause::Backup, format_args!("snapshot {key} is not restored: {reason}"));
+            self.error(
+                ErrorCause::Backup,
+                format_args!("snapshot {key} is not restored: {reason}"),
+            );
         }
         if let Some(state) = learned.restore {
             self.restore(&state, now);
@@ -255,7 +258,19 @@ impl<H: Host> Worker<H> {
         self.sync();
         for (cluster, kept) in state.clusters() {
             if self.fresh_view(cluster).is_some() {
-                self.update(cluster, |table, policy, _| table.restore(kept, policy, now));
+                let mut foreign = None;
+                self.update(cluster, |table, policy, _| {
+                    let restored = table.restore(kept, policy, now);
+                    foreign = restored.as_ref().err().copied();
+                    restored.unwrap_or_default()
+                });
+                if let Some(why) = foreign {
+                    self.count(Metric::RestoreRefused);
+                    self.error(
+                        ErrorCause::Backup,
+                        format_args!("what was kept of cluster {cluster} is not restored: {why}"),
+                    );
+                }
             }
         }
     }

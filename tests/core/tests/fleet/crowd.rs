@@ -146,7 +146,10 @@ impl Crowd {
         let sidecar = &mut self.sidecars[number];
         sidecar.host.set_time(self.now);
         *sidecar.sent.entry(addr(chosen)).or_default() += 1;
-        let _ = sidecar.worker.is_restless();
+        // No request can be a trial: hosts come back after a while without one.
+        if let Some(now) = sidecar.worker.is_restless() {
+            let _ = sidecar.worker.steer(CLUSTER.to_owned(), now, || false);
+        }
         let attempt = Attempt {
             host: addr(chosen),
             began: self.now,
@@ -208,8 +211,11 @@ impl Crowd {
                 }
                 Grpc::Call { token, method, message } => {
                     let answer = self.etcd.call(number, &method, &message, now);
-                    sidecar.host.grpc_message_is(&answer);
-                    sidecar.worker.on_grpc(token, Ok(answer.len()));
+                    let answer = answer.map(|message| {
+                        sidecar.host.grpc_message_is(&message);
+                        message.len()
+                    });
+                    sidecar.worker.on_grpc(token, answer);
                 }
                 Grpc::Open(token) => sidecar.streams.push(token),
                 Grpc::Send(token, message) => {
@@ -228,7 +234,9 @@ impl Crowd {
 
     /// What a sidecar knows of its hosts.
     pub(crate) fn table(&self, number: usize) -> ClusterTable {
-        let record = self.sidecars[number].host.shared(&format!("sidestep/2/cluster/{CLUSTER}"));
+        let record = self.sidecars[number]
+            .host
+            .shared(&format!("sidestep/2/cluster/{CLUSTER}"));
         record.map_or_else(ClusterTable::default, |record| {
             ClusterTable::decode(&record).expect("a record")
         })
@@ -265,7 +273,10 @@ impl Crowd {
     fn check(&self) {
         for number in 0..self.sidecars.len() {
             let census = self.table(number).census();
-            assert!(census.out <= (usize::from(self.hosts) / 2).max(1), "{census:?} for {number}");
+            assert!(
+                census.out <= (usize::from(self.hosts) / 2).max(1),
+                "{census:?} for {number}"
+            );
             let seconds = self.now.since(self.began).as_secs() + 1;
             let writes = self.etcd.writes.get(&number).copied().unwrap_or_default();
             // A new process does not know when the one before it wrote.

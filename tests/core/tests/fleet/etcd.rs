@@ -35,10 +35,12 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// A call's answer.
-    pub(crate) fn call(&mut self, client: usize, method: &str, message: &[u8], now: Timestamp) -> Vec<u8> {
-        match method {
-            "Range" => self.range(&RangeRequest::decode(message).expect("a range")).encode_to_vec(),
+    /// A call's answer, or its gRPC status.
+    pub(crate) fn call(&mut self, client: usize, method: &str, message: &[u8], now: Timestamp) -> Result<Vec<u8>, u32> {
+        Ok(match method {
+            "Range" => self
+                .range(&RangeRequest::decode(message).expect("a range"))
+                .encode_to_vec(),
             "LeaseGrant" => {
                 let asked = LeaseGrantRequest::decode(message).expect("a lease");
                 let ttl = Duration::from_secs(u64::try_from(asked.ttl).expect("a time"));
@@ -57,11 +59,11 @@ impl Etcd {
             }
             "Txn" => {
                 *self.writes.entry(client).or_default() += 1;
-                self.write(TxnRequest::decode(message).expect("a transaction"));
+                self.write(TxnRequest::decode(message).expect("a transaction"))?;
                 Vec::new()
             }
             other => panic!("no method {other}"),
-        }
+        })
     }
 
     fn range(&self, asked: &RangeRequest) -> RangeResponse {
@@ -80,19 +82,28 @@ impl Etcd {
         }
     }
 
-    fn write(&mut self, asked: TxnRequest) {
+    fn write(&mut self, asked: TxnRequest) -> Result<(), u32> {
         assert!(asked.success.len() <= 128, "etcd takes no more operations");
+        for operation in &asked.success {
+            if let Some(Op::Put(put)) = &operation.op
+                && put.lease != 0
+                && !self.leases.contains_key(&put.lease)
+            {
+                // NOT_FOUND: no such lease. Nothing of it is done.
+                return Err(5);
+            }
+        }
         self.revision += 1;
         for operation in asked.success {
             match operation.op.expect("an operation") {
                 Op::Put(put) => {
-                    assert!(put.lease == 0 || self.leases.contains_key(&put.lease), "no such lease");
                     self.keys.insert(put.key.clone(), (put.value.clone(), put.lease));
                     self.event(0, put.key, put.value, put.lease);
                 }
                 Op::Delete(delete) => self.delete(delete.key),
             }
         }
+        Ok(())
     }
 
     fn delete(&mut self, key: Vec<u8>) {
@@ -120,15 +131,26 @@ impl Etcd {
 
     /// A stream has ended.
     pub(crate) fn reset(&mut self, client: usize, token: GrpcToken) {
-        self.watches.retain(|watch| (watch.client, watch.token) != (client, token));
+        self.watches
+            .retain(|watch| (watch.client, watch.token) != (client, token));
     }
 
     /// Leases end.
     pub(crate) fn pass(&mut self, now: Timestamp) {
-        let over: Vec<i64> = self.leases.iter().filter(|(_, (_, ends))| *ends <= now).map(|(id, _)| *id).collect();
+        let over: Vec<i64> = self
+            .leases
+            .iter()
+            .filter(|(_, (_, ends))| *ends <= now)
+            .map(|(id, _)| *id)
+            .collect();
         for lease in over {
             self.leases.remove(&lease);
-            let gone: Vec<_> = self.keys.iter().filter(|(_, (_, of))| *of == lease).map(|(key, _)| key.clone()).collect();
+            let gone: Vec<_> = self
+                .keys
+                .iter()
+                .filter(|(_, (_, of))| *of == lease)
+                .map(|(key, _)| key.clone())
+                .collect();
             self.revision += i64::from(!gone.is_empty());
             for key in gone {
                 self.delete(key);
@@ -177,7 +199,10 @@ impl Etcd {
 
     /// The values of the keys that have this in them.
     pub(crate) fn values(&self, part: &str) -> Vec<(String, Vec<u8>)> {
-        let all = self.keys.iter().map(|(key, (value, _))| (String::from_utf8_lossy(key).into_owned(), value.clone()));
+        let all = self
+            .keys
+            .iter()
+            .map(|(key, (value, _))| (String::from_utf8_lossy(key).into_owned(), value.clone()));
         all.filter(|(key, _)| key.contains(part)).collect()
     }
 

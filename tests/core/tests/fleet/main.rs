@@ -88,7 +88,11 @@ fn no_more_hosts_go_than_may_whatever_the_fleet_says() {
 
 #[test]
 fn the_evidence_of_a_dead_sidecar_ends_with_its_lease() {
-    let mut crowd = Crowd::new(10, HOSTS, r#""fleet": {"quorum": 2, "lease": "5s"}, "outlier_detection": {"base_ejection_time": "200s"}"#);
+    let mut crowd = Crowd::new(
+        10,
+        HOSTS,
+        r#""fleet": {"quorum": 2, "lease": "5s"}, "outlier_detection": {"base_ejection_time": "200s"}"#,
+    );
     crowd.run(secs(3), nothing);
     crowd.run(secs(5), |sidecar, host| sidecar < 2 && host == 1);
     while crowd.out_for(1) < 10 {
@@ -111,9 +115,14 @@ fn without_etcd_all_goes_on_and_afterwards_all_agree_again() {
         crowd.cut(number, number % 2 == 0);
     }
     // Each half sees another host fail; only those who can talk share it.
-    crowd.run(secs(10), |sidecar, host| host == 1 + u16::from(sidecar % 2 == 0) && sidecar < 10);
+    crowd.run(secs(10), |sidecar, host| {
+        host == 1 + u16::from(sidecar % 2 == 0) && sidecar < 10
+    });
     for number in 0..10 {
-        assert!(crowd.is_out(number, 1 + u16::from(number % 2 == 0)), "{number} by what it sees");
+        assert!(
+            crowd.is_out(number, 1 + u16::from(number % 2 == 0)),
+            "{number} by what it sees"
+        );
     }
     assert_eq!(crowd.out_for(1), 30, "those who can talk");
     assert_eq!(crowd.out_for(2), 5, "those who see it");
@@ -216,7 +225,11 @@ fn any_story_ends_in_agreement() {
         }
         crowd.run(secs(400), nothing);
         for host in 1..=HOSTS {
-            assert_eq!((crowd.out_for(host), crowd.reports(host)), (0, 0), "seed {seed}, host {host}");
+            assert_eq!(
+                (crowd.out_for(host), crowd.reports(host)),
+                (0, 0),
+                "seed {seed}, host {host}"
+            );
         }
         assert_eq!(crowd.etcd.values("/member/").len(), 20, "seed {seed}");
     }
