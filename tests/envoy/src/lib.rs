@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod crowd;
+mod site;
 
 pub use crowd::{Crowd, Ejection, next_answers};
+pub use site::{BACKUP, FLEET, Sidecar, Site, fail_for, until_backed_up, until_members};
 
 use serde_json::{Value, json};
 use sidestep_support::{Behaviour, Client, Cluster, Envoy, EnvoyConfig, Reply, Request, Response, Upstream};

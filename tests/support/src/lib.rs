@@ -6,6 +6,8 @@
 //! - [`EnvoyConfig`], [`Cluster`]: an Envoy configuration, said in terms of the test.
 //! - [`Envoy`]: the process, with its listeners, statistics and log. It ends with its value.
 //! - [`Endpoints`]: a cluster's hosts in a file that Envoy follows (EDS).
+//! - [`Etcd`], [`EtcdCluster`]: a real etcd that can be killed, frozen and brought back. [`EtcdClient`]: what is in it.
+//! - [`Proxy`]: a way to a server that can be made slow or cut.
 //! - [`Client`], [`Connection`]: the user's side. [`Traffic`]: many users, who do not wait for each other.
 //! - [`wait_for`], [`Gate`]: waiting on conditions with a bound, instead of sleeping.
 //!
@@ -28,7 +30,10 @@
 
 mod client;
 mod envoy;
+mod etcd;
 mod grpc;
+mod process;
+mod proxy;
 mod server;
 mod upstream;
 mod wait;
@@ -37,8 +42,10 @@ pub use hyper::HeaderMap;
 
 pub use client::{Client, ClientError, Connection, Request, Response, Summary, Traffic};
 pub use envoy::{Cluster, Endpoints, Envoy, EnvoyConfig, EnvoyError, Route, filters, repository, trap_wasm, wasm};
+pub use etcd::{Etcd, EtcdClient, EtcdCluster, EtcdEntry, EtcdError, Lease};
 pub use grpc::{
     GrpcAnswer, GrpcCall, GrpcClient, GrpcCode, GrpcMethod, GrpcNote, GrpcReceived, GrpcReply, GrpcStream, GrpcUpstream,
 };
+pub use proxy::Proxy;
 pub use upstream::{Behaviour, Head, Received, Reply, Upstream};
 pub use wait::{Gate, TimedOut, wait_for};

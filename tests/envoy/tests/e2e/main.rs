@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "runs natively only, and may read the clock")]
 
 mod answers;
+mod backup;
 mod bodies;
 mod configuration;
 mod conformance;
@@ -11,6 +12,8 @@ mod crash;
 mod discovery;
 mod ejection;
 mod engines;
+mod fleet;
+mod fleet_without_etcd;
 mod grpc;
 mod grpc_retries;
 mod hedging;

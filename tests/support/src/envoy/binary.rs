@@ -1,5 +1,6 @@
 //! Where things are: Envoy, the module, the repository.
 
+use crate::process::in_path;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -32,13 +33,6 @@ pub(super) fn envoy() -> Option<PathBuf> {
         .or_else(|| in_path("envoy"))
 }
 
-/// A program of the PATH.
-pub(super) fn in_path(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-}
-
 fn tools() -> Option<PathBuf> {
     from_environment("SIDESTEP_TOOLS").or_else(|| {
         let cache =
@@ -47,7 +41,7 @@ fn tools() -> Option<PathBuf> {
     })
 }
 
-fn from_environment(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
+pub(crate) fn from_environment(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
     std::env::var_os(variable)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)

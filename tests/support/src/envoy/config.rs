@@ -1,7 +1,9 @@
 //! A whole Envoy configuration, in terms of a test.
 
 use super::{Cluster, Route};
+use crate::process::Folder;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,9 @@ pub struct EnvoyConfig {
     /// The admin interface's port, if it has to be known beforehand: bound and never listening, so that it stays ours.
     admin: Option<Arc<TcpSocket>>,
     plain_listener: bool,
+    /// Whether Envoy follows a file with its listeners (LDS).
+    listeners_from_file: bool,
+    node: String,
     /// The format of its lines.
     access_log: Option<String>,
     override_header: String,
@@ -65,6 +70,8 @@ impl EnvoyConfig {
             bootstrap: json!({}),
             admin: None,
             plain_listener: false,
+            listeners_from_file: false,
+            node: "test".to_owned(),
             access_log: None,
             override_header: "x-sidestep-host".to_owned(),
             workers: 2,
@@ -195,6 +202,32 @@ impl EnvoyConfig {
         Ok(self)
     }
 
+    /// With one cluster more, called `etcd`, whose hosts these are.
+    #[must_use]
+    pub fn etcd(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let cluster = Cluster::new("etcd")
+            .http2()
+            .without_override_policy()
+            .connect_timeout(Duration::from_millis(250));
+        self.clusters
+            .push(addresses.into_iter().fold(cluster, Cluster::address));
+        self
+    }
+
+    /// The node's id, instead of `test`: what tells the Envoys of a fleet apart.
+    #[must_use]
+    pub fn node(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.node);
+        self
+    }
+
+    /// Envoy reads its listeners from a file and follows it (LDS): [`Envoy::reload`](super::Envoy::reload).
+    #[must_use]
+    pub fn listeners_from_file(mut self) -> Self {
+        self.listeners_from_file = true;
+        self
+    }
+
     /// Only statistics whose names begin with one of these: the others Envoy does not even keep.
     #[must_use]
     pub fn only_stats(self, prefixes: &[&str]) -> Self {
@@ -267,12 +300,26 @@ impl EnvoyConfig {
         self.filter.as_ref().map(|filter| filter.wasm.as_path())
     }
 
-    /// Envoy's bootstrap configuration. If an access log was asked for, it goes to this file.
-    pub(super) fn json(&self, access_log: &Path) -> Value {
-        let mut listeners = vec![self.listener("main", self.filter.as_ref(), access_log)];
+    /// The listeners. If an access log was asked for, it goes to a file of this folder.
+    fn listeners(&self, folder: &Folder) -> Vec<Value> {
+        let access_log = folder.access_log();
+        let mut listeners = vec![self.listener("main", self.filter.as_ref(), &access_log)];
         if self.plain_listener {
-            listeners.push(self.listener("plain", None, access_log));
+            listeners.push(self.listener("plain", None, &access_log));
         }
+        listeners
+    }
+
+    /// Puts the listeners where Envoy looks for them, if it follows a file.
+    pub(super) fn write_listeners(&self, folder: &Folder) -> std::io::Result<()> {
+        if self.listeners_from_file {
+            super::reload::write(folder, self.listeners(folder))?;
+        }
+        Ok(())
+    }
+
+    /// Envoy's bootstrap configuration.
+    pub(super) fn json(&self, folder: &Folder) -> Value {
         let clusters: Vec<_> = self
             .clusters
             .iter()
@@ -281,10 +328,15 @@ impl EnvoyConfig {
         let reserved = self.admin.as_ref().and_then(|socket| socket.local_addr().ok());
         let mut bootstrap = json!({
             // Envoy asks for it where hosts come from elsewhere.
-            "node": {"id": "test", "cluster": "test"},
+            "node": {"id": self.node, "cluster": "test"},
             "admin": {"address": port(reserved.map_or(0, |address| address.port()))},
-            "static_resources": {"listeners": listeners, "clusters": clusters},
+            "static_resources": {"clusters": clusters},
         });
+        if self.listeners_from_file {
+            bootstrap["dynamic_resources"] = json!({"lds_config": super::reload::source(folder)});
+        } else {
+            bootstrap["static_resources"]["listeners"] = json!(self.listeners(folder));
+        }
         super::merge(&mut bootstrap, &self.bootstrap);
         bootstrap
     }

@@ -1,8 +1,8 @@
 //! Hosts that come and go while Envoy runs.
 
 use super::cluster::endpoint;
-use super::process::Folder;
 use crate::Upstream;
+use crate::process::Folder;
 use serde_json::{Value, json};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,9 +6,10 @@ mod config;
 mod endpoints;
 pub mod filters;
 mod logs;
-mod process;
+mod reload;
 mod route;
 
+pub(crate) use binary::from_environment;
 pub use binary::{repository, trap_wasm, wasm};
 pub use cluster::Cluster;
 pub use config::EnvoyConfig;
@@ -17,13 +18,14 @@ pub use route::Route;
 
 use crate::client::{Client, ClientError, Connection, Request, Response};
 use crate::grpc::GrpcClient;
+use crate::process::{Folder, Process};
 use crate::wait::{TimedOut, wait_for};
-use process::{Folder, Process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Loading and compiling the module takes a second; a busy machine may take many.
@@ -97,9 +99,8 @@ impl Envoy {
         let folder = Folder::new()?;
         let (file, admin_file) = (write(&folder, &config)?, folder.file("admin"));
         let workers = config.workers.to_string();
-        let mut process = Process::start(
+        let mut process = run(
             folder,
-            &repository(),
             &[
                 "-c",
                 &file,
@@ -184,6 +185,11 @@ impl Envoy {
     /// There is no connection to be had.
     pub async fn grpc(&self) -> Result<GrpcClient, ClientError> {
         GrpcClient::connect(self.main).await
+    }
+
+    /// Ends it at once, without a chance to tidy up (`SIGKILL`), and waits until it is gone.
+    pub fn kill(mut self) {
+        self.process.kill();
     }
 
     /// The process's number.
@@ -305,6 +311,13 @@ impl Envoy {
     }
 }
 
+/// Starts Envoy, with the repository as working directory.
+fn run(folder: Folder, arguments: &[&str]) -> Result<Process, EnvoyError> {
+    let path = binary::envoy().ok_or(EnvoyError::NotFound)?;
+    Process::start("Envoy", &path, Arc::new(folder), &repository(), arguments)
+        .map_err(|source| EnvoyError::NotStarted { path, source })
+}
+
 /// Writes the configuration, and checks that its module is there: Envoy's own message is hard to find.
 fn write(folder: &Folder, config: &EnvoyConfig) -> Result<String, EnvoyError> {
     if let Some(wasm) = config.module().filter(|wasm| !wasm.is_file()) {
@@ -312,13 +325,14 @@ fn write(folder: &Folder, config: &EnvoyConfig) -> Result<String, EnvoyError> {
     }
     // JSON is what Envoy takes a file of this name for.
     let file = folder.file("envoy.json");
-    std::fs::write(&file, format!("{:#}", config.json(&folder.access_log())))?;
+    std::fs::write(&file, format!("{:#}", config.json(folder)))?;
+    config.write_listeners(folder)?;
     Ok(file.to_string_lossy().into_owned())
 }
 
 async fn validate(folder: Folder, file: &str) -> Result<Result<(), String>, EnvoyError> {
     let arguments = ["-c", file, "--mode", "validate", "--disable-hot-restart"];
-    let mut process = Process::start(folder, &repository(), &arguments)?;
+    let mut process = run(folder, &arguments)?;
     let limit = Instant::now() + START_BOUND;
     while Instant::now() < limit {
         if let Some(status) = process.ended()? {

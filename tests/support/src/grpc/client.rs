@@ -61,16 +61,31 @@ impl GrpcClient {
         GrpcStream::open(self.clone(), call)
     }
 
+    /// Makes a unary call of any service.
+    pub(crate) async fn unary<M, R>(&self, path: &'static str, message: M) -> Result<R, Box<Status>>
+    where
+        M: prost::Message + 'static,
+        R: prost::Message + Default + 'static,
+    {
+        let path = hyper::http::uri::PathAndQuery::from_static(path);
+        let request = tonic::Request::new(message);
+        let answer = self.service().unary(request, path, ProstCodec::default()).await;
+        Ok(answer.map_err(Box::new)?.into_inner())
+    }
+
+    fn service(&self) -> tonic::client::Grpc<Connection> {
+        let origin = hyper::Uri::from_static("http://sidestep.test");
+        tonic::client::Grpc::with_origin(Connection(self.send.clone()), origin)
+    }
+
     /// Makes the call, up to the answer's headers.
     pub(super) async fn headers(
         &self,
         method: GrpcMethod,
         request: tonic::Request<Fed<GrpcNote>>,
     ) -> Result<tonic::Response<Streaming<GrpcNote>>, Status> {
-        let origin = hyper::Uri::from_static("http://sidestep.test");
-        let mut grpc = tonic::client::Grpc::with_origin(Connection(self.send.clone()), origin);
         let path = hyper::http::uri::PathAndQuery::from_static(method.path());
-        grpc.streaming(request, path, ProstCodec::default()).await
+        self.service().streaming(request, path, ProstCodec::default()).await
     }
 }
 

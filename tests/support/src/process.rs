@@ -1,40 +1,48 @@
-//! Envoy as a child process that does not outlive its value.
+//! A child process that does not outlive its value: Envoy, etcd.
 
-use super::{EnvoyError, binary};
 use rustix::process::{Pid, Signal};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Envoy leaves at once when asked; one that does not is killed after this.
+/// A program leaves at once when asked; one that does not is killed after this.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// So much of the log is shown when something went wrong.
 const SHOWN_LINES: usize = 200;
 
-/// A running Envoy, and the folder that its files are in. Both go with the value.
+/// A running program, and the folder that its files are in. Both go with the value; the folder stays as long as somebody
+/// else has it, too.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
+    name: &'static str,
     child: Child,
-    folder: Folder,
+    folder: Arc<Folder>,
 }
 
 impl Process {
-    /// Starts Envoy in `workdir` with these arguments; its log goes to a file.
-    pub(super) fn start(folder: Folder, workdir: &Path, arguments: &[&str]) -> Result<Self, EnvoyError> {
-        let envoy = binary::envoy().ok_or(EnvoyError::NotFound)?;
-        let log = File::create(folder.log())?;
-        // `setpriv` makes the kernel end Envoy if this process is killed and can't. It becomes Envoy: the pid is its.
-        let mut command = match binary::in_path("setpriv") {
+    /// Starts a program in `workdir` with these arguments; its log goes to a file. `name` is for people.
+    pub(crate) fn start(
+        name: &'static str,
+        program: &Path,
+        folder: Arc<Folder>,
+        workdir: &Path,
+        arguments: &[&str],
+    ) -> io::Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
+        // `setpriv` makes the kernel end the program if this process is killed and can't. It becomes the program: the pid
+        // is its.
+        let mut command = match in_path("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(&envoy);
+                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
                 command
             }
-            None => Command::new(&envoy),
+            None => Command::new(program),
         };
         let child = command
             .args(arguments)
@@ -42,22 +50,34 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .spawn()
-            .map_err(|source| EnvoyError::NotStarted { path: envoy, source })?;
-        Ok(Self { child, folder })
+            .spawn()?;
+        Ok(Self { name, child, folder })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn folder(&self) -> &Folder {
+    pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
 
     /// How it ended, if it did.
-    pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// Sends it a signal. Its pid is still its own: it has not been waited for, or else nothing is sent.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
+        }
+    }
+
+    /// Ends it at once, without a chance to tidy up (`SIGKILL`), and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     fn end(&mut self) {
@@ -69,8 +89,7 @@ impl Process {
         let limit = Instant::now() + PATIENCE;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > limit {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
+                self.kill();
                 return;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -82,17 +101,17 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
         if std::thread::panicking() {
-            eprintln!("--- Envoy's log ---\n{}---", self.folder.log_tail());
+            eprintln!("--- {}'s log ---\n{}---", self.name, self.folder.log_tail());
         }
     }
 }
 
 /// A private folder. It goes with the value.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -106,27 +125,27 @@ impl Folder {
         }
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     fn log(&self) -> PathBuf {
-        self.file("envoy.log")
+        self.file("log")
     }
 
-    /// Envoy's log so far.
-    pub(super) fn log_text(&self) -> String {
+    /// The program's log so far.
+    pub(crate) fn log_text(&self) -> String {
         std::fs::read(self.log())
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
-    pub(super) fn access_log(&self) -> PathBuf {
+    pub(crate) fn access_log(&self) -> PathBuf {
         self.file("access.log")
     }
 
     /// The access log's lines so far, but for one that is being written.
-    pub(super) fn access_log_lines(&self) -> Vec<String> {
+    pub(crate) fn access_log_lines(&self) -> Vec<String> {
         let bytes = std::fs::read(self.access_log()).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         text.split_inclusive('\n')
@@ -135,7 +154,7 @@ impl Folder {
     }
 
     /// The log's last lines.
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let text = self.log_text();
         let lines: Vec<_> = text.lines().collect();
         let start = lines.len().saturating_sub(SHOWN_LINES);
@@ -147,4 +166,11 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// A program of the PATH.
+pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
 }
