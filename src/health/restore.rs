@@ -41,7 +41,8 @@ impl ClusterTable {
         self.check_same(kept)?;
         let before = self.clone();
         let mut change = Change::default();
-        for host in kept.hosts().iter().filter(|host| !host.gone) {
+        let hosts = || kept.hosts().iter().filter(|host| !host.gone);
+        for host in hosts() {
             if self.position(host.addr).is_some() {
                 continue;
             }
@@ -53,7 +54,7 @@ impl ClusterTable {
             }
         }
         for rank in [Rank::ByPerson, Rank::Ejected, Rank::Probation, Rank::InRotation] {
-            for host in kept.hosts() {
+            for host in hosts() {
                 if rank_of(host, kept, now) == rank {
                     change = change.and(self.restore_host(host, rank, policy, now));
                 }
@@ -131,7 +132,8 @@ impl ClusterTable {
                     until,
                     detector,
                 });
-                host.quiet_since = until;
+                // Not always the end: a person who holds a host out makes it no worse.
+                host.quiet_since = kept.quiet_since.min(until);
                 Event::Restored { host: addr, until }
             }
             _ => {

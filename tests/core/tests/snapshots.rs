@@ -74,7 +74,13 @@ fn any_flipped_bit_and_any_other_byte_is_found() {
 fn any_missing_and_any_added_byte_is_found() {
     for bytes in VERSION_1 {
         for cut in 0..bytes.len() {
-            assert!(Snapshot::decode(&bytes[..cut]).is_err(), "cut to {cut}");
+            let expected = u32::try_from(bytes.len()).expect("few");
+            let error = match cut {
+                0..8 => SnapshotError::Magic,
+                8..13 => SnapshotError::Entry(RecordError::Short),
+                found => SnapshotError::Length { found, expected },
+            };
+            assert_eq!(Snapshot::decode(&bytes[..cut]), Err(error), "cut to {cut}");
             assert!(Snapshot::decode(&bytes[cut + 1..]).is_err(), "begins at {}", cut + 1);
             let mut damaged = bytes.to_vec();
             damaged.remove(cut);
