@@ -195,8 +195,8 @@ fn is_ejected_by_person(host: &HostHealth, now: Timestamp) -> bool {
 fn rank_of(host: &HostHealth, kept: &ClusterTable, now: Timestamp) -> Rank {
     match host.state {
         HostState::Ejected(_) if is_ejected_by_person(host, now) && kept.is_held(host.addr, now) => Rank::ByPerson,
-        HostState::Ejected(_) => Rank::Ejected,
-        HostState::Probation(_) => Rank::Probation,
+        HostState::Ejected(ejection) if ejection.until > now => Rank::Ejected,
+        HostState::Ejected(_) | HostState::Probation(_) => Rank::Probation,
         HostState::Healthy | HostState::Ramp { .. } => Rank::InRotation,
     }
 }

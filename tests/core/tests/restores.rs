@@ -246,8 +246,10 @@ fn a_clock_that_was_set_back_makes_no_ejection_longer_than_one_can_be() {
 
 #[test]
 fn no_more_hosts_are_out_than_the_policy_allows_now_and_ejections_come_first() {
-    let out: Vec<HostHealth> = (1..=4)
-        .map(|number| back(number, 40, probation(70)))
+    // One in probation, three whose ejection is over, four that are ejected.
+    let out: Vec<HostHealth> = [back(1, 40, probation(70))]
+        .into_iter()
+        .chain((2..=4).map(|number| ejected(number, 70)))
         .chain((5..=8).map(|number| ejected(number, 100)))
         .collect();
     let mut table = live(10);
@@ -259,7 +261,7 @@ fn no_more_hosts_are_out_than_the_policy_allows_now_and_ejections_come_first() {
         let (host, reason) = (addr(number), EjectionRefusal::MaxEjectionPercent);
         let refused = Event::Refused {
             host,
-            detector: Detector::Probation,
+            detector: Detector::Consecutive5xx,
             reason,
         };
         [refused, Event::Ramping { host, proved: false }]

@@ -191,12 +191,15 @@ fn what_only_a_broken_writer_writes_is_refused_although_its_checksum_is_right() 
     }
 }
 
+/// A state with its number, and the numbers of the refused snapshots with the reasons.
+type Outcome = (Option<(State, u32)>, Vec<(u32, &'static str)>);
+
 /// What is restored of these snapshots, the keys of which are their numbers, and the refused ones.
-fn restored(snapshots: &[Snapshot], now: Timestamp) -> (Option<(State, u32)>, Vec<(u32, &'static str)>) {
+fn restored(snapshots: &[Snapshot], now: Timestamp) -> Outcome {
     restored_bytes(snapshots.iter().map(|it| (it.sequence, it.encode())).collect(), now)
 }
 
-fn restored_bytes(bytes: Vec<(u32, Vec<u8>)>, now: Timestamp) -> (Option<(State, u32)>, Vec<(u32, &'static str)>) {
+fn restored_bytes(bytes: Vec<(u32, Vec<u8>)>, now: Timestamp) -> Outcome {
     let candidates = bytes.into_iter().map(|(number, bytes)| (format!("{number:03}"), bytes));
     let restored = restore_newest(candidates.collect(), &CHECKS, now);
     let refused = restored.refused.iter();
