@@ -41,6 +41,8 @@ pub enum Attribute {
     ResponseCodeDetails,
     /// `upstream.request_attempt_count`
     AttemptCount,
+    /// `node.id`: Envoy's own name. Not of a stream.
+    NodeId,
 }
 
 /// The version of a piece of shared data, for compare-and-swap.
@@ -75,6 +77,23 @@ pub struct StreamId(pub u32);
 /// Names a callout until its answer is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalloutToken(pub u32);
+
+/// A gRPC call, or a stream of one.
+#[derive(Clone, Copy, Debug)]
+pub struct GrpcCall<'a> {
+    /// The cluster to send it to.
+    pub cluster: &'a str,
+    /// The service, with its package.
+    pub service: &'a str,
+    /// Its method.
+    pub method: &'a str,
+    /// Headers.
+    pub metadata: &'a [(String, String)],
+}
+
+/// Names a gRPC call or stream until its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GrpcToken(pub u32);
 
 /// Names a metric to the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +162,17 @@ pub trait Host {
     fn callout_headers(&self) -> HostResult<HeaderBlock>;
     /// The body of a callout's answer, `size` bytes; only in its callback.
     fn callout_body(&self, size: usize) -> HostResult<Vec<u8>>;
+
+    /// Makes a gRPC call with one message; its answer, or its failure, comes in a callback of its own.
+    fn grpc_call(&self, call: GrpcCall<'_>, message: &[u8], timeout: Duration) -> HostResult<GrpcToken>;
+    /// Opens a gRPC stream; messages, and its end, come in callbacks of their own.
+    fn open_grpc_stream(&self, call: GrpcCall<'_>) -> HostResult<GrpcToken>;
+    /// Sends a message on a gRPC stream.
+    fn send_grpc_message(&self, stream: GrpcToken, message: &[u8]) -> HostResult<()>;
+    /// Resets a gRPC stream; nothing more is heard of it.
+    fn reset_grpc_stream(&self, stream: GrpcToken) -> HostResult<()>;
+    /// The message that has just come by gRPC, `size` bytes; only in its callback.
+    fn grpc_message(&self, size: usize) -> HostResult<Vec<u8>>;
 
     /// A piece of shared data and its version; `None` if nothing is there.
     fn shared_data(&self, key: &str) -> HostResult<Option<(Vec<u8>, Cas)>>;

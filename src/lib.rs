@@ -16,6 +16,7 @@
 //! | [`pick`] | who takes the next attempt |
 //! | [`probe`] | who asks hosts for signs of life, when, and what the answers add up to |
 //! | [`retry`] | whether a failed request is repeated, and how its answer is delivered |
+//! | [`keep`] | health as a snapshot that outlives the process, and the way back |
 //! | [`metrics`] | every metric's name |
 //! | [`host`] | what is asked of the proxy, as one trait |
 //! | [`worker`] | one worker's memory and its part in what all workers share |
@@ -46,6 +47,7 @@ pub mod discover;
 pub mod health;
 pub mod host;
 pub mod http;
+pub mod keep;
 pub mod metrics;
 pub mod model;
 pub mod pick;

@@ -54,6 +54,10 @@ pub enum ErrorCause {
     Metric,
     /// Envoy did not take a probe.
     Probe,
+    /// etcd could not be asked, did not answer, or not well.
+    Etcd,
+    /// A snapshot was not restored, or not written for its size.
+    Backup,
     /// The list of hosts could not be read from Envoy's admin interface.
     Admin,
     /// What a request went through could not be told to the client or the access log.
@@ -66,7 +70,7 @@ pub enum ErrorCause {
 
 impl ErrorCause {
     /// All causes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Clock,
         Self::Request,
         Self::Response,
@@ -84,6 +88,8 @@ impl ErrorCause {
         Self::PinIgnored,
         Self::Metric,
         Self::Probe,
+        Self::Etcd,
+        Self::Backup,
         Self::Admin,
         Self::Report,
         Self::Timer,
@@ -142,6 +148,7 @@ metrics! {
     EjectionsProbation Counter "sidestep.ejections.probation" "Ejections by this detector.";
     EjectionsProbe Counter "sidestep.ejections.probe" "Ejections by this detector.";
     EjectionsControl Counter "sidestep.ejections.control" "Ejections by this detector.";
+    EjectionsFleet Counter "sidestep.ejections.fleet" "Ejections by this detector.";
     EjectionsRefusedMaxEjectionPercent Counter "sidestep.ejections_refused.max_ejection_percent" "A detector accused a host, but `max_ejection_percent` of its cluster is out.";
     EjectionsRefusedLastHost Counter "sidestep.ejections_refused.last_host" "A detector accused a host, but it is the last one available.";
     EjectionsRefusedNotEnforced Counter "sidestep.ejections_refused.not_enforced" "A detector accused a host, but it only reports (`enforcing_*`).";
@@ -149,12 +156,17 @@ metrics! {
     EjectionsRefusedHeld Counter "sidestep.ejections_refused.held" "A detector accused a host that a person holds.";
     EjectionsRefusedUnknownHost Counter "sidestep.ejections_refused.unknown_host" "A person named a host that is not known.";
     EjectionsRefusedTooManyControls Counter "sidestep.ejections_refused.too_many_controls" "A person named one host more of a cluster than are kept.";
+    Restored Counter "sidestep.restored" "Ejections from before a restart that were taken over with the time they had left.";
     ProbationTrials Counter "sidestep.probation.trials" "Requests sent to a host in probation, to try it.";
     ProbationPassed Counter "sidestep.probation.passed" "Hosts that proved themselves in probation.";
     ProbationFailed Counter "sidestep.probation.failed" "Hosts that did not.";
     ProbesSent Counter "sidestep.probes.sent" "Active probes sent.";
     ProbesPassed Counter "sidestep.probes.passed" "Active probes that passed.";
     ProbesFailed Counter "sidestep.probes.failed" "Active probes that failed.";
+    BackupWritten Counter "sidestep.backup.written" "Snapshots written to etcd.";
+    BackupTooLarge Counter "sidestep.backup.too_large" "Snapshots that etcd would not take, for their size.";
+    RestoreRefused Counter "sidestep.restore.refused" "Snapshots that were not restored: damaged, foreign, too old, from the future.";
+    EtcdFailed Counter "sidestep.etcd.failed" "Calls to etcd that were not answered, or not well.";
     AdminReads Counter "sidestep.admin.reads" "Lists of hosts read from Envoy's admin interface.";
     AdminSkipped Counter "sidestep.admin.skipped" "Entries of such lists that are no ip:port, or more than `max_hosts`.";
     PinsSet Counter "sidestep.pins.set" "First attempts sent with a pin.";
@@ -213,6 +225,8 @@ metrics! {
     ErrorsReport Counter "sidestep.errors.report" "What a request went through could not be told to the client or the access log.";
     ErrorsTimer Counter "sidestep.errors.timer" "Envoy did not set the tick: what waits, waits for the next one.";
     ErrorsRoute Counter "sidestep.errors.route" "A request could not be sent to the standby cluster by its route.";
+    ErrorsEtcd Counter "sidestep.errors.etcd" "etcd could not be asked, did not answer, or not well.";
+    ErrorsBackup Counter "sidestep.errors.backup" "A snapshot was not restored, or not written for its size.";
     ErrorsAdmin Counter "sidestep.errors.admin" "The list of hosts could not be read from Envoy's admin interface.";
     RevisionRecords Gauge "sidestep.revision.records" "Rises with each write of a cluster's record: how workers learn of it. Its value means nothing else.";
     RevisionStreaks Gauge "sidestep.revision.streaks" "Rises with each change of failures in a row: how workers learn of it. Its value means nothing else.";
@@ -232,6 +246,7 @@ impl From<Detector> for Metric {
             Detector::Probation => Self::EjectionsProbation,
             Detector::Probe => Self::EjectionsProbe,
             Detector::Control => Self::EjectionsControl,
+            Detector::Fleet => Self::EjectionsFleet,
         }
     }
 }
@@ -299,6 +314,8 @@ impl From<ErrorCause> for Metric {
             ErrorCause::PinIgnored => Self::PinsIgnored,
             ErrorCause::Metric => Self::ErrorsMetric,
             ErrorCause::Probe => Self::ErrorsProbe,
+            ErrorCause::Etcd => Self::ErrorsEtcd,
+            ErrorCause::Backup => Self::ErrorsBackup,
             ErrorCause::Admin => Self::ErrorsAdmin,
             ErrorCause::Report => Self::ErrorsReport,
             ErrorCause::Timer => Self::ErrorsTimer,

@@ -2,7 +2,9 @@
 //!
 //! It allocates what Envoy makes the module allocate: one block for each header map, attribute or piece of shared data.
 
-use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId, StreamId};
+use sidestep::host::{
+    Attribute, Callout, CalloutToken, Cas, GrpcCall, GrpcToken, Host, HostError, HostResult, MetricId, StreamId,
+};
 use sidestep::http::{HeaderBlock, Pair};
 use sidestep::metrics::{Metric, MetricKind};
 use sidestep::model::{HostAddr, Timestamp};
@@ -244,6 +246,26 @@ impl Host for BenchHost {
     }
 
     fn callout_body(&self, _: usize) -> HostResult<Vec<u8>> {
+        Err(UNUSED)
+    }
+
+    fn grpc_call(&self, _: GrpcCall<'_>, _: &[u8], _: Duration) -> HostResult<GrpcToken> {
+        Err(UNUSED)
+    }
+
+    fn open_grpc_stream(&self, _: GrpcCall<'_>) -> HostResult<GrpcToken> {
+        Err(UNUSED)
+    }
+
+    fn send_grpc_message(&self, _: GrpcToken, _: &[u8]) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn reset_grpc_stream(&self, _: GrpcToken) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
+    fn grpc_message(&self, _: usize) -> HostResult<Vec<u8>> {
         Err(UNUSED)
     }
 

@@ -13,6 +13,7 @@ mod document;
 mod error;
 mod field;
 mod json;
+mod keep;
 mod matchers;
 mod names;
 mod outlier_detection;
@@ -27,6 +28,7 @@ mod values;
 mod wire;
 
 pub use error::ConfigError;
+pub use keep::{Backup, Etcd, Fleet, Keep, Quorum};
 pub use matchers::{HeaderCondition, HeaderMatcher, MatchedOutcome, Matcher};
 pub use outlier_detection::OutlierDetection;
 pub use picking::{Admin, Picking};
@@ -49,6 +51,8 @@ pub struct Config {
     pub bounds: RetryBounds,
     /// `picking.admin`: where the hosts of all clusters can be read.
     pub admin: Option<Admin>,
+    /// `etcd`, `backup` and `fleet`.
+    pub keep: Keep,
     default: Rc<ClusterPolicy>,
     clusters: Map<String, Rc<ClusterPolicy>>,
     routes: Map<String, Rc<RoutePolicy>>,
@@ -133,7 +137,9 @@ impl Config {
             [Some(policy.outlier_detection.interval), probes]
         });
         let admin = self.admin.as_ref().map(|admin| admin.interval);
-        let shortest = intervals.chain([admin]).flatten().min();
+        // What the fleet says is heard at once, and what is to be said is said soon.
+        let keep = self.keep.is_wanted().then_some(Duration::from_secs(2));
+        let shortest = intervals.chain([admin, keep]).flatten().min();
         shortest.map_or(LONGEST, |shortest| (shortest / 8).clamp(SHORTEST, LONGEST))
     }
 }
@@ -144,6 +150,7 @@ impl Default for Config {
             override_header: "x-sidestep-host".to_owned(),
             bounds: RetryBounds::default(),
             admin: None,
+            keep: Keep::default(),
             default: Rc::default(),
             clusters: Map::default(),
             routes: Map::default(),

@@ -5,7 +5,8 @@ use super::error::{BoxedError, Path};
 use super::field::Field;
 use super::json::{Fields, show_text};
 use super::{
-    Admin, ClusterPolicy, Config, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy, RoutePolicy,
+    Admin, ClusterPolicy, Config, Keep, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy,
+    RoutePolicy,
 };
 use super::{document, values};
 use crate::model::{Map, Percent};
@@ -38,6 +39,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
             override_header: global.override_header,
             bounds: global.bounds,
             admin: global.admin,
+            keep: Keep::read(top)?,
             default: Rc::new(global.policy),
             clusters,
             routes,

@@ -80,6 +80,11 @@ pub enum Evidence {
     },
     /// Manual control.
     Control,
+    /// So many sidecars have ejected it.
+    Fleet {
+        /// How many.
+        sidecars: u32,
+    },
 }
 
 impl Evidence {
@@ -138,6 +143,7 @@ impl fmt::Display for Evidence {
             Self::Probation => f.write_str("failed its probation"),
             Self::Probes { count } => write!(f, "{count} probes failed in a row"),
             Self::Control => f.write_str("by manual control"),
+            Self::Fleet { sidecars } => write!(f, "{sidecars} sidecars have ejected it"),
         }
     }
 }

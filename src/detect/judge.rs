@@ -51,6 +51,10 @@ fn weight(evidence: &Evidence) -> (bool, u128) {
             (false, times.unwrap_or(u128::MAX))
         }
         // No evidence of an interval.
-        Evidence::Count { .. } | Evidence::Probation | Evidence::Probes { .. } | Evidence::Control => (false, 0),
+        Evidence::Count { .. }
+        | Evidence::Probation
+        | Evidence::Probes { .. }
+        | Evidence::Control
+        | Evidence::Fleet { .. } => (false, 0),
     }
 }

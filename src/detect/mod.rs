@@ -49,11 +49,13 @@ pub enum Detector {
     Probe,
     /// Somebody said so.
     Control,
+    /// Enough other sidecars of the fleet have ejected it.
+    Fleet,
 }
 
 impl Detector {
     /// All detectors, in the order of their numbers in a [record](crate::health::ClusterTable::encode).
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Consecutive5xx,
         Self::ConsecutiveGatewayFailure,
         Self::ConsecutiveLocalOriginFailure,
@@ -65,6 +67,7 @@ impl Detector {
         Self::Probation,
         Self::Probe,
         Self::Control,
+        Self::Fleet,
     ];
 
     /// The name in configuration, metrics and logs.
@@ -81,6 +84,7 @@ impl Detector {
             Self::Probation => "probation",
             Self::Probe => "probe",
             Self::Control => "control",
+            Self::Fleet => "fleet",
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{HostAddr, Timestamp};
 pub const MAX_REASON: usize = 120;
 
 /// The most controls that are kept for one cluster.
-const MAX_CONTROLS: usize = 64;
+pub(super) const MAX_CONTROLS: usize = 64;
 
 /// What a person wants of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn hold(host: &mut HostHealth, until: Timestamp) {
 }
 
 /// At most [`MAX_REASON`] bytes of a text.
-fn shortened(mut text: String) -> String {
+pub(crate) fn shortened(mut text: String) -> String {
     let end = (0..=MAX_REASON.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));

@@ -106,7 +106,7 @@ fn enforce(detector: Detector, policy: &OutlierDetection, entropy: &mut Entropy)
         Detector::FailurePercentage => policy.enforcing_failure_percentage,
         Detector::FailurePercentageLocalOrigin => policy.enforcing_failure_percentage_local_origin,
         Detector::Slow => policy.slow.enforcing,
-        Detector::Probation | Detector::Probe | Detector::Control => Percent::ALL,
+        Detector::Probation | Detector::Probe | Detector::Control | Detector::Fleet => Percent::ALL,
     };
     if share.chance(entropy.draw()) {
         Ok(())

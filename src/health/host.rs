@@ -191,13 +191,7 @@ impl HostHealth {
         now: Timestamp,
         entropy: &mut Entropy,
     ) -> Duration {
-        // Past the cap a growing multiplier would lengthen nothing and only take longer to fall again.
-        let cap = policy
-            .max_ejection_time
-            .as_nanos()
-            .div_ceil(policy.base_ejection_time.as_nanos().max(1));
-        let grown = ejections.saturating_add(1);
-        self.ejections = grown.min(u32::try_from(cap).unwrap_or(u32::MAX).max(1));
+        self.ejections = ejections.saturating_add(1).min(most_ejections(policy));
         let jitter = nanos(policy.max_ejection_time_jitter);
         let jitter = Duration::from_nanos(entropy.below(jitter.saturating_add(1)));
         let duration = policy
@@ -294,6 +288,15 @@ impl HostHealth {
             }
         }
     }
+}
+
+/// The largest ejection multiplier. Past it a growing one would lengthen nothing and only take longer to fall again.
+pub(super) fn most_ejections(policy: &OutlierDetection) -> u32 {
+    let cap = policy
+        .max_ejection_time
+        .as_nanos()
+        .div_ceil(policy.base_ejection_time.as_nanos().max(1));
+    u32::try_from(cap).unwrap_or(u32::MAX).max(1)
 }
 
 fn nanos(duration: Duration) -> u64 {

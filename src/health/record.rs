@@ -78,13 +78,7 @@ impl ClusterTable {
             encode_host(host, &mut out);
         }
         for control in self.controls() {
-            put_addr(&mut out, control.host);
-            out.push(control.action as u8);
-            put_time(&mut out, control.until);
-            let reason = control.reason.as_bytes();
-            let length = u8::try_from(reason.len()).unwrap_or(u8::MAX);
-            out.push(length);
-            out.extend(reason.iter().take(usize::from(length)));
+            encode_control(control, &mut out);
         }
         out
     }
@@ -120,8 +114,14 @@ impl ClusterTable {
     }
 }
 
-fn encode_host(host: &HostHealth, out: &mut Vec<u8>) {
-    let history = host.ejections != 0 || host.quiet_since != Timestamp::ZERO || host.last_ejected_at != Timestamp::ZERO;
+/// Whether a host was ever ejected, as far as its record says.
+pub(crate) fn has_history(host: &HostHealth) -> bool {
+    host.ejections != 0 || host.quiet_since != Timestamp::ZERO || host.last_ejected_at != Timestamp::ZERO
+}
+
+/// Writes a host. A snapshot holds hosts in this form, too: another form of them needs another version of both.
+pub(crate) fn encode_host(host: &HostHealth, out: &mut Vec<u8>) {
+    let history = has_history(host);
     let overloaded = host.overloaded_until != Timestamp::ZERO;
     let mut flags = match host.state {
         HostState::Healthy => 0,
@@ -168,7 +168,8 @@ fn encode_host(host: &HostHealth, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_host(input: &mut Input<'_>) -> Result<HostHealth, RecordError> {
+/// Reads what [`encode_host`] wrote.
+pub(crate) fn decode_host(input: &mut Input<'_>) -> Result<HostHealth, RecordError> {
     let flags = input.byte()?;
     let addr = take_ip_and_port(input, flags & V6 != 0)?;
     let mut host = HostHealth::new(addr, input.time()?);
@@ -200,7 +201,19 @@ fn decode_host(input: &mut Input<'_>) -> Result<HostHealth, RecordError> {
     Ok(host)
 }
 
-fn decode_control(input: &mut Input<'_>) -> Result<Control, RecordError> {
+/// Writes a control; as with hosts, a snapshot holds the same form.
+pub(crate) fn encode_control(control: &Control, out: &mut Vec<u8>) {
+    put_addr(out, control.host);
+    out.push(control.action as u8);
+    put_time(out, control.until);
+    let reason = control.reason.as_bytes();
+    let length = u8::try_from(reason.len()).unwrap_or(u8::MAX);
+    out.push(length);
+    out.extend(reason.iter().take(usize::from(length)));
+}
+
+/// Reads what [`encode_control`] wrote.
+pub(crate) fn decode_control(input: &mut Input<'_>) -> Result<Control, RecordError> {
     Ok(Control {
         host: take_addr(input)?,
         action: *input.one_of(&ControlAction::ALL)?,

@@ -74,6 +74,13 @@ pub enum Event {
         /// What was wanted.
         action: ControlAction,
     },
+    /// The host was ejected before the restart, and still is.
+    Restored {
+        /// The host.
+        host: HostAddr,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Too few hosts are available: no pins.
     Panic(Census),
     /// A host was not recorded, because the table is full.
@@ -126,7 +133,7 @@ impl ClusterTable {
         Self::of(hosts, Vec::new(), Timestamp::ZERO)
     }
 
-    pub(super) fn of(hosts: Vec<HostHealth>, controls: Vec<Control>, judged: Timestamp) -> Self {
+    pub(crate) fn of(hosts: Vec<HostHealth>, controls: Vec<Control>, judged: Timestamp) -> Self {
         // Records are sorted, so each host goes to the end. No sort: its code would be 8 kB of the module.
         let mut table = Self {
             hosts: Vec::with_capacity(hosts.len()),

@@ -26,6 +26,7 @@ pub(super) enum Buffer {
     RequestBody = 0,
     ResponseBody = 1,
     CalloutBody = 4,
+    GrpcMessage = 5,
     PluginConfiguration = 7,
 }
 
@@ -85,6 +86,8 @@ mod host {
         ) -> u32;
         pub(super) fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize)
         -> u32;
+        pub(super) fn proxy_grpc_send(token: u32, message: *const u8, size: usize, end_of_stream: bool) -> u32;
+        pub(super) fn proxy_grpc_cancel(token: u32) -> u32;
         pub(super) fn proxy_set_effective_context(context: u32) -> u32;
         pub(super) fn proxy_call_foreign_function(
             name: *const u8,
@@ -229,6 +232,18 @@ pub(super) fn property(path: &str) -> HostResult<Option<Vec<u8>>> {
 pub(super) fn set_property(path: &str, value: &str) -> HostResult<()> {
     // SAFETY: as above.
     check(unsafe { host::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+}
+
+/// Sends a message on a gRPC stream, which stays open.
+pub(super) fn grpc_send(token: u32, message: &[u8]) -> HostResult<()> {
+    // SAFETY: as above.
+    check(unsafe { host::proxy_grpc_send(token, message.as_ptr(), message.len(), false) })
+}
+
+/// Ends a gRPC call or stream.
+pub(super) fn grpc_cancel(token: u32) -> HostResult<()> {
+    // SAFETY: no pointers.
+    check(unsafe { host::proxy_grpc_cancel(token) })
 }
 
 /// Lets the following calls act on another context.

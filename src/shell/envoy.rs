@@ -1,7 +1,9 @@
 //! Envoy as a [`Host`].
 
 use super::abi::{self, Buffer, Map};
-use crate::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId, StreamId};
+use crate::host::{
+    Attribute, Callout, CalloutToken, Cas, GrpcCall, GrpcToken, Host, HostError, HostResult, MetricId, StreamId,
+};
 use crate::http::{HeaderBlock, Pair};
 use crate::metrics::{Metric, MetricKind};
 use crate::model::Timestamp;
@@ -111,6 +113,7 @@ impl Host for Envoy {
             Attribute::ResponseFlags => "response\0flags",
             Attribute::ResponseCodeDetails => "response\0code_details",
             Attribute::AttemptCount => "upstream\0request_attempt_count",
+            Attribute::NodeId => "node\0id",
         })
     }
 
@@ -141,6 +144,39 @@ impl Host for Envoy {
         abi::buffer(Buffer::CalloutBody, size)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the SDK must know the call's token, or drops its answer. Of the statuses that Envoy can answer with \
+                  (`Context::grpcCall`), this function panics on none: it returns ParseFailure and InternalFailure."
+    )]
+    fn grpc_call(&self, call: GrpcCall<'_>, message: &[u8], timeout: Duration) -> HostResult<GrpcToken> {
+        let timeout = timeout.max(Duration::from_millis(1));
+        let metadata = grpc_metadata(&call);
+        let message = Some(message);
+        proxy_wasm::hostcalls::dispatch_grpc_call(call.cluster, call.service, call.method, metadata, message, timeout)
+            .map(GrpcToken)
+            .map_err(|status| HostError::Status(status as u32))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "as for a call, by `Context::grpcStream`")]
+    fn open_grpc_stream(&self, call: GrpcCall<'_>) -> HostResult<GrpcToken> {
+        proxy_wasm::hostcalls::open_grpc_stream(call.cluster, call.service, call.method, grpc_metadata(&call))
+            .map(GrpcToken)
+            .map_err(|status| HostError::Status(status as u32))
+    }
+
+    fn send_grpc_message(&self, stream: GrpcToken, message: &[u8]) -> HostResult<()> {
+        abi::grpc_send(stream.0, message)
+    }
+
+    fn reset_grpc_stream(&self, stream: GrpcToken) -> HostResult<()> {
+        abi::grpc_cancel(stream.0)
+    }
+
+    fn grpc_message(&self, size: usize) -> HostResult<Vec<u8>> {
+        abi::buffer(Buffer::GrpcMessage, size)
+    }
+
     fn shared_data(&self, key: &str) -> HostResult<Option<(Vec<u8>, Cas)>> {
         Ok(abi::shared_data(key)?.map(|(value, cas)| (value, Cas(cas))))
     }
@@ -168,6 +204,13 @@ impl Host for Envoy {
     fn record_metric(&self, id: MetricId, value: u64) -> HostResult<()> {
         abi::record_metric(id.0, value)
     }
+}
+
+fn grpc_metadata<'a>(call: &GrpcCall<'a>) -> Vec<(&'a str, &'a [u8])> {
+    let metadata = call.metadata.iter();
+    metadata
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect()
 }
 
 fn millis(period: Duration) -> u32 {

@@ -3,7 +3,7 @@
 use super::envoy::Envoy;
 use super::http::Http;
 use crate::config::Config;
-use crate::host::{CalloutToken, Host, StreamId};
+use crate::host::{CalloutToken, GrpcToken, Host, StreamId};
 use crate::stream::Plugin;
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -49,6 +49,21 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, token_id: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
         self.with_plugin(|plugin| plugin.on_callout_response(CalloutToken(token_id), num_headers, body_size));
+    }
+
+    fn on_grpc_call_response(&mut self, token_id: u32, status_code: u32, response_size: usize) {
+        self.with_plugin(|plugin| {
+            let answer = (status_code == 0).then_some(response_size).ok_or(status_code);
+            plugin.worker.on_grpc(GrpcToken(token_id), answer);
+        });
+    }
+
+    fn on_grpc_stream_message(&mut self, token_id: u32, message_size: usize) {
+        self.with_plugin(|plugin| plugin.worker.on_grpc(GrpcToken(token_id), Ok(message_size)));
+    }
+
+    fn on_grpc_stream_close(&mut self, token_id: u32, status_code: u32) {
+        self.with_plugin(|plugin| plugin.worker.on_grpc(GrpcToken(token_id), Err(status_code)));
     }
 }
 

@@ -4,6 +4,7 @@
 //! when the lease ends. While an old configuration drains beside a new one, each has an elected worker of its own. Requests are sent at the tick; their answers come to the plugin, not to a stream.
 
 use super::Worker;
+use super::keeping::Keeping;
 use crate::config::Probe;
 use crate::detect::{Detector, Evidence};
 use crate::discover;
@@ -21,6 +22,9 @@ const MAX_PROBES: usize = 64;
 
 /// After so many readings in a row that failed, what the last good one said is not believed any more.
 const BELIEVED_READS: u32 = 3;
+
+/// Backups and fleet go on in another worker after this time at most.
+const KEEPING_TERM: Duration = Duration::from_secs(2);
 
 /// How long the admin interface may take.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,6 +46,8 @@ pub(super) struct Elected {
     turn: usize,
     /// How often in a row the admin interface did not answer well.
     failed_reads: u32,
+    /// Backups and fleet.
+    pub(super) keeping: Keeping,
     /// When the admin interface was last asked; `None` if not since the election.
     asked_admin: Option<Timestamp>,
 }
@@ -62,6 +68,7 @@ impl<H: Host> Worker<H> {
         let holds = self.hold_lease(term, now);
         if !holds {
             if self.elected.holds {
+                self.stop_keeping();
                 // Whoever is elected again starts anew; answers that are still to come find nobody.
                 self.elected = Elected::default();
             }
@@ -74,6 +81,7 @@ impl<H: Host> Worker<H> {
             }
         }
         self.ask_admin(now);
+        self.keep(now);
         let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
         // Each has its turn to be the first, and none takes all the room there is.
         let count = clusters.len();
@@ -90,7 +98,8 @@ impl<H: Host> Worker<H> {
     fn term(&self) -> Option<Duration> {
         let probes = self.config.policies().filter_map(|policy| policy.probe.as_ref());
         let admin = self.config.admin.as_ref().map(|admin| admin.interval);
-        let shortest = probes.map(|probe| probe.interval).chain(admin).min()?;
+        let keeps = self.config.keep.is_wanted().then_some(KEEPING_TERM);
+        let shortest = probes.map(|probe| probe.interval).chain(admin).chain(keeps).min()?;
         Some(shortest.max(self.tick * 2))
     }
 

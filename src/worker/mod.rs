@@ -6,6 +6,7 @@
 
 mod budget;
 mod elected;
+mod keeping;
 mod record;
 mod report;
 mod routes;

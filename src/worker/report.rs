@@ -165,6 +165,7 @@ impl<H: Host> Worker<H> {
             }
             Event::Refused { host, detector, reason } => {
                 self.count(Metric::from(reason));
+                self.doubt(cluster, detector, reason);
                 if is_due(&mut self.report.refusals_logged, reason, self.clock) {
                     log::info!(
                         "host {host} of cluster {cluster} stays: {} was reached, but {}",
@@ -183,6 +184,13 @@ impl<H: Host> Worker<H> {
                 "host {host} of cluster {cluster} is overloaded and gets less for {}",
                 format_duration(duration),
             ),
+            Event::Restored { host, until } => {
+                self.count(Metric::Restored);
+                log::warn!(
+                    "restored: host {host} of cluster {cluster} stays ejected for {}",
+                    format_duration(until.since(self.clock)),
+                );
+            }
             // It is logged with its reason where it is carried out.
             Event::Controlled { .. } => {}
             Event::Panic(Census { known, available, .. }) => {

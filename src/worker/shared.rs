@@ -362,6 +362,6 @@ impl<H: Host> Worker<H> {
     }
 }
 
-fn decode_number(bytes: &[u8]) -> u64 {
+pub(super) fn decode_number(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_le_bytes)
 }

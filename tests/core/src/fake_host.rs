@@ -3,7 +3,9 @@
 //!
 //! The simulator (`tests/sim`) is a whole proxy; this is the smallest thing that the filter can talk to.
 
-use sidestep::host::{Attribute, Callout, CalloutToken, Cas, Host, HostError, HostResult, MetricId, StreamId};
+use sidestep::host::{
+    Attribute, Callout, CalloutToken, Cas, GrpcCall, GrpcToken, Host, HostError, HostResult, MetricId, StreamId,
+};
 use sidestep::http::{HeaderBlock, Pair};
 use sidestep::metrics::{Metric, MetricKind};
 use sidestep::model::Timestamp;
@@ -38,6 +40,29 @@ struct State {
     metrics: RefCell<HashMap<u32, u64>>,
     traffic: Cell<(usize, usize)>,
     seen: RefCell<Seen>,
+    grpc: RefCell<Vec<Grpc>>,
+    grpc_tokens: Cell<u32>,
+    grpc_message: RefCell<Vec<u8>>,
+}
+
+/// What the filter asked for by gRPC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grpc {
+    /// A call with one message.
+    Call {
+        /// Its token.
+        token: GrpcToken,
+        /// The method.
+        method: String,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// A stream.
+    Open(GrpcToken),
+    /// A message on a stream.
+    Send(GrpcToken, Vec<u8>),
+    /// The end of a stream.
+    Reset(GrpcToken),
 }
 
 #[derive(Default)]
@@ -176,6 +201,21 @@ impl FakeHost {
     /// Counts shared data anew.
     pub fn reset_traffic(&self) {
         self.0.traffic.set((0, 0));
+    }
+
+    /// What was asked for by gRPC since the last time.
+    pub fn take_grpc(&self) -> Vec<Grpc> {
+        std::mem::take(&mut self.0.grpc.borrow_mut())
+    }
+
+    /// The next message that is read has come by gRPC.
+    pub fn grpc_message_is(&self, message: &[u8]) {
+        *self.0.grpc_message.borrow_mut() = message.to_vec();
+    }
+
+    fn grpc_token(&self) -> GrpcToken {
+        self.0.grpc_tokens.set(self.0.grpc_tokens.get() + 1);
+        GrpcToken(self.0.grpc_tokens.get())
     }
 
     /// A metric's value.
@@ -344,6 +384,36 @@ impl Host for FakeHost {
 
     fn callout_body(&self, _: usize) -> HostResult<Vec<u8>> {
         Ok(self.0.callout.borrow().1.clone())
+    }
+
+    fn grpc_call(&self, call: GrpcCall<'_>, message: &[u8], _: Duration) -> HostResult<GrpcToken> {
+        let token = self.grpc_token();
+        self.0.grpc.borrow_mut().push(Grpc::Call {
+            token,
+            method: call.method.to_owned(),
+            message: message.to_vec(),
+        });
+        Ok(token)
+    }
+
+    fn open_grpc_stream(&self, _: GrpcCall<'_>) -> HostResult<GrpcToken> {
+        let token = self.grpc_token();
+        self.0.grpc.borrow_mut().push(Grpc::Open(token));
+        Ok(token)
+    }
+
+    fn send_grpc_message(&self, stream: GrpcToken, message: &[u8]) -> HostResult<()> {
+        self.0.grpc.borrow_mut().push(Grpc::Send(stream, message.to_vec()));
+        Ok(())
+    }
+
+    fn reset_grpc_stream(&self, stream: GrpcToken) -> HostResult<()> {
+        self.0.grpc.borrow_mut().push(Grpc::Reset(stream));
+        Ok(())
+    }
+
+    fn grpc_message(&self, _: usize) -> HostResult<Vec<u8>> {
+        Ok(self.0.grpc_message.borrow().clone())
     }
 
     fn shared_data(&self, key: &str) -> HostResult<Option<(Vec<u8>, Cas)>> {

@@ -1,0 +1,401 @@
+//! Backups and fleet, as far as the elected worker does them: what is true here goes to the [`Keeper`], what it wants is
+//! asked of etcd, and what comes back is carried out.
+
+use super::Worker;
+use super::shared::decode_number;
+use crate::detect::Detector;
+use crate::health::EjectionRefusal;
+use crate::host::{Attribute, Cas, GrpcCall, GrpcToken, Host, HostError};
+use crate::keep::{Ask, Identity, Keeper, Learned, Place, Present, Purpose, State};
+use crate::metrics::{ErrorCause, Metric};
+use crate::model::{HostAddr, Map, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// When this process started: one number for all its workers.
+const EPOCH_KEY: &str = "sidestep/2/epoch";
+
+/// Whether this process has restored what there was to restore.
+const RESTORED_KEY: &str = "sidestep/2/restored";
+
+/// An ejection is told to others only after this time: by then it shows whether the other hosts do any better.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// An ejection for the fleet's sake that was refused is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// What the elected worker knows of it.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    keeper: Option<Keeper>,
+    calls: Map<u32, Purpose>,
+    watch: Option<GrpcToken>,
+    /// The revision of all records as of which the keeper knows the state.
+    seen: Option<u64>,
+    /// Hosts that are out, or were, because the fleet agrees: each agreement ejects once.
+    acted: BTreeSet<Place>,
+    /// When an ejection was refused.
+    refused: BTreeMap<Place, Timestamp>,
+}
+
+fn doubt_key(cluster: &str) -> String {
+    format!("sidestep/2/doubt/{cluster}")
+}
+
+impl<H: Host> Worker<H> {
+    /// The elected worker's step.
+    pub(super) fn keep(&mut self, now: Timestamp) {
+        if !self.config.keep.is_wanted() {
+            return;
+        }
+        let mut keeping = std::mem::take(&mut self.elected.keeping);
+        if keeping.keeper.is_none() {
+            keeping.keeper = self.start_keeper(now);
+        }
+        self.step_keeper(&mut keeping, now);
+        self.heed_fleet(&mut keeping, now);
+        self.elected.keeping = keeping;
+    }
+
+    /// This worker is not the elected one any more: nothing of it may go on.
+    pub(super) fn stop_keeping(&mut self) {
+        if let Some(watch) = std::mem::take(&mut self.elected.keeping).watch {
+            // Should it go on, nobody listens.
+            let _ = self.host.reset_grpc_stream(watch);
+        }
+    }
+
+    fn start_keeper(&mut self, now: Timestamp) -> Option<Keeper> {
+        let epoch = self.once(EPOCH_KEY, now.as_nanos())?;
+        let restored = match self.host.shared_data(RESTORED_KEY) {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                self.error(ErrorCause::SharedDataRead, format_args!("no {RESTORED_KEY}: {error}"));
+                return None;
+            }
+        };
+        let node = self.attribute(Attribute::NodeId).unwrap_or_default();
+        let node = match String::from_utf8_lossy(&node).into_owned() {
+            name if name.is_empty() => "sidestep".to_owned(),
+            name => name,
+        };
+        let origin = self.config.keep.backup.as_ref();
+        let origin = origin.and_then(|backup| backup.origin.clone());
+        let me = Identity {
+            sidecar: format!("{node}-{epoch:x}"),
+            origin: origin.unwrap_or(node),
+            epoch,
+        };
+        Some(Keeper::new(&self.config.keep, me, !restored))
+    }
+
+    /// A number in shared data that is written once; what is there already if something is.
+    fn once(&mut self, key: &str, number: u64) -> Option<u64> {
+        let written = self.host.shared_data(key).and_then(|found| match found {
+            Some((bytes, _)) => Ok(decode_number(&bytes)),
+            None => self
+                .host
+                .set_shared_data(key, &number.to_le_bytes(), Cas::ABSENT)
+                .map(|()| number),
+        });
+        match written {
+            Ok(number) => Some(number),
+            // At the next tick it is there.
+            Err(HostError::CasMismatch) => None,
+            Err(error) => {
+                self.error(ErrorCause::SharedDataWrite, format_args!("no {key}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn step_keeper(&mut self, keeping: &mut Keeping, now: Timestamp) {
+        let Some(keeper) = &mut keeping.keeper else {
+            return;
+        };
+        let revision = self.revisions.records;
+        let state = (keeping.seen != revision || keeper.wants_state()).then(|| {
+            let tables = self.clusters.iter().map(|(name, view)| (&**name, view.table()));
+            State::of(tables)
+        });
+        keeping.seen = revision;
+        let reports = if self.config.keep.fleet.is_some() {
+            self.reports(now)
+        } else {
+            BTreeMap::new()
+        };
+        let asks = keeper.step(Present { now, state, reports });
+        if let Some(size) = keeper.too_large() {
+            self.count(Metric::BackupTooLarge);
+            self.error(
+                ErrorCause::Backup,
+                format_args!("a snapshot of {size} bytes is more than etcd takes"),
+            );
+        }
+        if keeper.ends_watch()
+            && let Some(watch) = keeping.watch.take()
+        {
+            keeping.calls.remove(&watch.0);
+            if let Err(error) = self.host.reset_grpc_stream(watch) {
+                self.error(ErrorCause::Etcd, format_args!("a watch does not end: {error}"));
+            }
+        }
+        for ask in asks {
+            if let Err(error) = self.ask(keeping, &ask) {
+                let why = format!("not sent: {error}");
+                self.etcd_failed(keeping, ask.purpose, why, now);
+            }
+        }
+    }
+
+    fn ask(&self, keeping: &mut Keeping, ask: &Ask) -> Result<(), HostError> {
+        let etcd = &self.config.keep.etcd;
+        let (service, method) = ask.purpose.method();
+        let mut call = GrpcCall {
+            cluster: &etcd.cluster,
+            service,
+            method,
+            metadata: &etcd.metadata,
+        };
+        let token = if ask.purpose == Purpose::Watch {
+            // A member that is cut off from the others ends its watches then.
+            let mut metadata = etcd.metadata.clone();
+            metadata.push(("hasleader".to_owned(), "true".to_owned()));
+            call.metadata = &metadata;
+            let stream = self.host.open_grpc_stream(call)?;
+            for message in &ask.messages {
+                self.host.send_grpc_message(stream, message)?;
+            }
+            keeping.watch = Some(stream);
+            stream
+        } else {
+            let message = ask.messages.first().map_or(&[][..], Vec::as_slice);
+            self.host.grpc_call(call, message, etcd.timeout)?
+        };
+        keeping.calls.insert(token.0, ask.purpose);
+        Ok(())
+    }
+
+    /// An answer of etcd's, of so many bytes, or a status that says why there is none.
+    pub fn on_grpc(&mut self, token: GrpcToken, answer: Result<usize, u32>) {
+        let now = self.now();
+        let mut keeping = std::mem::take(&mut self.elected.keeping);
+        // Of what was asked before this worker lost its election nobody wants to hear.
+        if let Some(purpose) = keeping.calls.get(&token.0).copied() {
+            let stays = purpose == Purpose::Watch && answer.is_ok();
+            if !stays {
+                keeping.calls.remove(&token.0);
+            }
+            if !stays && purpose == Purpose::Watch {
+                keeping.watch = None;
+            }
+            let message = answer
+                .map_err(|status| format!("gRPC status {status}"))
+                .and_then(|size| self.host.grpc_message(size).map_err(|error| error.to_string()));
+            match message {
+                Ok(message) => {
+                    let mut entropy = self.draw();
+                    let learned = keeping
+                        .keeper
+                        .as_mut()
+                        .map(|keeper| keeper.answered(purpose, &message, now, &mut entropy));
+                    self.carry_out(&mut keeping, purpose, learned.unwrap_or_default(), now);
+                }
+                Err(why) => self.etcd_failed(&mut keeping, purpose, why, now),
+            }
+            // What comes next need not wait for a tick.
+            self.sync();
+            self.step_keeper(&mut keeping, now);
+        }
+        self.elected.keeping = keeping;
+    }
+
+    fn etcd_failed(&mut self, keeping: &mut Keeping, purpose: Purpose, why: String, now: Timestamp) {
+        let mut entropy = self.draw();
+        let learned = keeping
+            .keeper
+            .as_mut()
+            .map(|keeper| keeper.failed(purpose, why, now, &mut entropy));
+        self.carry_out(keeping, purpose, learned.unwrap_or_default(), now);
+    }
+
+    fn carry_out(&mut self, keeping: &mut Keeping, purpose: Purpose, learned: Learned, now: Timestamp) {
+        if let Some(why) = learned.failed {
+            self.count(Metric::EtcdFailed);
+            self.error(ErrorCause::Etcd, format_args!("etcd, {purpose:?}: {why}"));
+        }
+        if let Some(bytes) = learned.written {
+            self.count(Metric::BackupWritten);
+            log::debug!("a snapshot of {bytes} bytes is written");
+        }
+        for (key, reason) in learned.refused {
+            self.count(Metric::RestoreRefused);
+            self.error(
+                ErrorCause::Backup,
+                format_args!("snapshot {key} is not restored: {reason}"),
+            );
+        }
+        if let Some(state) = learned.restore {
+            self.restore(&state, now);
+        }
+        if purpose == Purpose::FindBackups
+            && keeping.keeper.as_ref().is_some_and(Keeper::has_restored)
+            && self.once(RESTORED_KEY, 1).is_none()
+        {
+            self.error(
+                ErrorCause::SharedDataWrite,
+                format_args!("another worker of this process may restore once more"),
+            );
+        }
+        if learned.reports {
+            self.heed_fleet(keeping, now);
+        }
+    }
+
+    /// Takes over what was kept, as far as nothing is known here that says otherwise.
+    fn restore(&mut self, state: &State, now: Timestamp) {
+        self.sync();
+        for (cluster, kept) in state.clusters() {
+            if self.fresh_view(cluster).is_some() {
+                let mut foreign = None;
+                self.update(cluster, |table, policy, _| {
+                    let restored = table.restore(kept, policy, now);
+                    foreign = restored.as_ref().err().copied();
+                    restored.unwrap_or_default()
+                });
+                if let Some(why) = foreign {
+                    self.count(Metric::RestoreRefused);
+                    self.error(
+                        ErrorCause::Backup,
+                        format_args!("what was kept of cluster {cluster} is not restored: {why}"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// What this sidecar can tell others: hosts that it has ejected by what it saw, of clusters that it sees right.
+    fn reports(&mut self, now: Timestamp) -> BTreeMap<Place, String> {
+        let mut all = BTreeMap::new();
+        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        for cluster in clusters {
+            let Some(view) = self.clusters.get(&cluster) else {
+                continue;
+            };
+            let ejected = view.table().ejected_here(now, SETTLE);
+            if ejected.is_empty() || !self.sees_right(&cluster, now) {
+                continue;
+            }
+            for (host, until, detector) in ejected {
+                let millis = until.as_nanos() / 1_000_000;
+                all.insert((cluster.to_string(), host), format!("{millis} {}", detector.name()));
+            }
+        }
+        all
+    }
+
+    /// Whether some host of a cluster does well, and no more have failed lately than may be out. Else the fault may well be
+    /// here.
+    fn sees_right(&mut self, cluster: &str, now: Timestamp) -> bool {
+        let doubted = match self.host.shared_data(&doubt_key(cluster)) {
+            Ok(found) => Timestamp::from_nanos(found.map_or(0, |(bytes, _)| decode_number(&bytes))),
+            Err(error) => {
+                self.error(ErrorCause::SharedDataRead, format_args!("no doubt read: {error}"));
+                return false;
+            }
+        };
+        let Some(view) = self.clusters.get(cluster) else {
+            return false;
+        };
+        let doubt = view.policy.outlier_detection.base_ejection_time;
+        if doubted != Timestamp::ZERO && doubted <= now && now.since(doubted) < doubt {
+            return false;
+        }
+        let available = view.table().hosts().iter().filter(|host| host.is_available());
+        let available: Vec<_> = available.copied().collect();
+        available.iter().any(|host| self.is_clean(cluster, host))
+    }
+
+    /// More hosts of a cluster are accused than may be out: what this sidecar sees of it is not told to others for a while.
+    pub(super) fn doubt(&mut self, cluster: &str, detector: Detector, reason: EjectionRefusal) {
+        let is_sign = matches!(reason, EjectionRefusal::MaxEjectionPercent | EjectionRefusal::LastHost)
+            && !matches!(detector, Detector::Fleet | Detector::Control);
+        if self.config.keep.fleet.is_none() || !is_sign {
+            return;
+        }
+        let now = self.clock;
+        let key = doubt_key(cluster);
+        let written = self.host.shared_data(&key).and_then(|found| match found {
+            Some((bytes, _)) if now.since(Timestamp::from_nanos(decode_number(&bytes))) < SETTLE => Ok(()),
+            found => {
+                let cas = found.map_or(Cas::ABSENT, |(_, cas)| cas);
+                self.host.set_shared_data(&key, &now.as_nanos().to_le_bytes(), cas)
+            }
+        });
+        match written {
+            // Another worker's doubt is as good.
+            Ok(()) | Err(HostError::CasMismatch) => {}
+            Err(error) => self.error(ErrorCause::SharedDataWrite, format_args!("no doubt written: {error}")),
+        }
+    }
+
+    /// Ejects the hosts that a quorum of the fleet has ejected, once for each agreement, and lets those prove themselves
+    /// that none is found for any more.
+    fn heed_fleet(&mut self, keeping: &mut Keeping, now: Timestamp) {
+        let Some((reports, fleet)) = keeping.keeper.as_ref().and_then(Keeper::reports) else {
+            return;
+        };
+        let agreed: BTreeMap<Place, usize> = reports
+            .agreed(fleet.quorum)
+            .map(|(place, count)| (place.clone(), count))
+            .collect();
+        self.sync();
+        for (place, count) in &agreed {
+            let (cluster, host) = (place.0.as_str(), place.1);
+            let tried = keeping.refused.get(place).copied();
+            let waits = tried.is_some_and(|tried| tried <= now && now.since(tried) < AGAIN);
+            // Of a cluster that no request was sent to yet nothing is known, its policy included.
+            if keeping.acted.contains(place) || waits || !self.clusters.contains_key(cluster) {
+                continue;
+            }
+            if self.is_out(cluster, host) {
+                keeping.acted.insert(place.clone());
+                continue;
+            }
+            let sidecars = u32::try_from(*count).unwrap_or(u32::MAX);
+            let done = self.update(cluster, |table, policy, entropy| {
+                table.fleet_ejects(host, sidecars, policy, now, entropy)
+            });
+            if done.ejected {
+                keeping.acted.insert(place.clone());
+                keeping.refused.remove(place);
+            } else {
+                keeping.refused.insert(place.clone(), now);
+            }
+        }
+        keeping.acted.retain(|place| agreed.contains_key(place));
+        keeping.refused.retain(|place, _| agreed.contains_key(place));
+        self.release_strangers(&agreed, now);
+    }
+
+    /// Also those that another worker ejected before this one was elected, or that were restored.
+    fn release_strangers(&mut self, agreed: &BTreeMap<Place, usize>, now: Timestamp) {
+        let mut over: Vec<(Rc<str>, HostAddr)> = Vec::new();
+        for (cluster, view) in &self.clusters {
+            for host in view.table().ejected_by_fleet(now) {
+                if !agreed.contains_key(&(cluster.to_string(), host)) {
+                    over.push((Rc::clone(cluster), host));
+                }
+            }
+        }
+        for (cluster, host) in over {
+            self.update(&cluster, |table, policy, _| table.fleet_releases(host, policy, now));
+        }
+    }
+
+    fn is_out(&mut self, cluster: &str, host: HostAddr) -> bool {
+        let view = self.fresh_view(cluster);
+        view.is_some_and(|view| view.host(host).is_some_and(|host| host.is_out()))
+    }
+}
