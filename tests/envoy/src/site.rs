@@ -186,8 +186,13 @@ impl Sidecar {
     /// # Errors
     /// It does not, in time.
     pub async fn until_restored(&self, server: &Upstream) -> Result<String, TimedOut> {
-        let line = format!("restored host {} of cluster backend", server.address());
-        self.envoy.until_log(&line).await
+        let host = format!("host {} of cluster backend", server.address());
+        wait_for(format!("{} to restore {}", self.node, server.name()), || async {
+            let log = self.envoy.log();
+            let mut restored = log.lines().filter(|line| line.contains("restored"));
+            restored.find(|line| line.contains(&host)).map(str::to_owned)
+        })
+        .await
     }
 
     /// Waits until a metric is as it should be.

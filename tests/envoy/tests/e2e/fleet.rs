@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sidestep_envoy::{FLEET, Sidecar, Site, fail_for, until_members};
-use sidestep_support::{Etcd, Reply, wait_for};
+use sidestep_support::{Etcd, EtcdEntry, Lease, Reply, Upstream, wait_for};
 use std::time::{Duration, Instant};
 
 fn fleet() -> Value {
@@ -47,6 +47,26 @@ impl Fleet {
         self.one.until_ejected(self.site.a()).await.unwrap();
         self.two.until_ejected(self.site.a()).await.unwrap();
     }
+
+    /// Waits until so many sidecars report this server, and gives the reports.
+    async fn until_reports(&self, server: &Upstream, count: usize) -> Vec<EtcdEntry> {
+        let prefix = format!("{FLEET}ejected/backend/{}/", server.address());
+        let client = self.etcd.client();
+        let reports = client.until(&prefix, |entries| entries.len() == count);
+        reports.await.unwrap()
+    }
+
+    /// Somebody who is no sidecar becomes a member.
+    async fn join(&self, liar: &str, lease: Lease) {
+        let key = format!("{FLEET}member/{liar}");
+        self.etcd.client().put_under(&key, "", lease).await.unwrap();
+    }
+
+    /// And reports a server.
+    async fn lie(&self, server: &Upstream, liar: &str, lease: Lease) {
+        let key = format!("{FLEET}ejected/backend/{}/{liar}", server.address());
+        self.etcd.client().put_under(&key, "", lease).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -68,68 +88,55 @@ async fn what_two_see_fail_the_third_avoids_without_having_seen_it() {
 }
 
 #[tokio::test]
-async fn a_quorum_can_be_a_share_of_the_members() {
+async fn a_quorum_can_be_a_share_of_the_members_who_come_and_go() {
     let mut plugin = fleet();
     plugin["fleet"]["quorum"] = json!("50%");
-    let fleet = Fleet::start(3, plugin).await;
-    let (a, b) = (fleet.site.a(), fleet.site.b());
-    // One of three is less than half of them.
-    fail_for(b, &[&fleet.one]);
-    fleet.one.until_ejected(b).await.unwrap();
-    fail_for(b, &[]);
-    let of_one = format!("{FLEET}ejected/backend/{}/", b.address());
-    let client = fleet.etcd.client();
-    client.until(&of_one, |entries| entries.len() == 1).await.unwrap();
-    fleet.one.envoy.kill();
-    until_members(&client, 2).await;
-    // One of two is half of them.
-    fail_for(a, &[&fleet.two]);
-    fleet.two.until_ejected(a).await.unwrap();
+    let fleet = Fleet::start(6, plugin).await;
+    let (a, c) = (fleet.site.a(), fleet.site.last());
+    let lease = fleet.etcd.client().grant(60).await.unwrap();
+    for liar in ["liar-1", "liar-2", "liar-3"] {
+        fleet.join(liar, lease).await;
+    }
+    until_members(&fleet.etcd.client(), 6).await;
+    // Two of six are less than half of them, three are not: that those are believed shows that all have been heard.
+    fleet.two_eject_a().await;
+    fleet.until_reports(a, 2).await;
+    for liar in ["liar-1", "liar-2", "liar-3"] {
+        fleet.lie(c, liar, lease).await;
+    }
+    fleet.three.until_ejected_by_fleet(c).await.unwrap();
+    assert!(!fleet.three.has_ejected(a, true));
+    assert!(fleet.three.share_of(a, 60).await > 0);
+    // And two of three are more than half.
+    fleet.etcd.client().revoke(lease).await.unwrap();
     fleet.three.until_ejected_by_fleet(a).await.unwrap();
-    assert!(!fleet.three.has_ejected(b, true));
 }
 
 #[tokio::test]
 async fn a_lone_voice_changes_nothing_whether_it_is_wrong_or_lies() {
     let fleet = Fleet::start(6, fleet()).await;
-    let client = fleet.etcd.client();
     let (a, b, c) = (fleet.site.a(), fleet.site.b(), fleet.site.last());
-    // A real report, which is wrong about the host: it fails for `one` alone.
+    // Wrong about the host: it fails for `one` alone.
     fail_for(a, &[&fleet.one]);
     fleet.one.until_ejected(a).await.unwrap();
-    let of_a = format!("{FLEET}ejected/backend/{}/", a.address());
-    let report = client
-        .until(&of_a, |entries| entries.len() == 1)
-        .await
-        .unwrap()
-        .remove(0);
-    assert!(report.lease.is_some());
-    assert!(report.key.contains("/one"), "{}", report.key);
-    // Lies in the same words.
-    let member = client.list(&format!("{FLEET}member/")).await.unwrap().remove(0);
-    let lease = client.grant(60).await.unwrap();
-    let lie = async |host: std::net::SocketAddr, liar: &str| {
-        let member_key = format!("{FLEET}member/{liar}");
-        client
-            .put_under(&member_key, member.value.clone(), lease)
-            .await
-            .unwrap();
-        let key = format!("{FLEET}ejected/backend/{host}/{liar}");
-        client.put_under(&key, report.value.clone(), lease).await.unwrap();
-    };
-    lie(b.address(), "liar-1").await;
-    // Two who agree are believed. So the lone ones, which came before, have been heard as well.
-    lie(c.address(), "liar-1").await;
-    lie(c.address(), "liar-2").await;
-    for sidecar in [&fleet.two, &fleet.three] {
+    let report = fleet.until_reports(a, 1).await.remove(0);
+    assert!(report.lease.is_some() && report.key.contains("/one"), "{report:?}");
+    let lease = fleet.etcd.client().grant(60).await.unwrap();
+    fleet.join("liar-1", lease).await;
+    fleet.join("liar-2", lease).await;
+    fleet.lie(b, "liar-1", lease).await;
+    // Two who agree are believed: so the lone ones, which came before, have been heard as well.
+    fleet.lie(c, "liar-1", lease).await;
+    fleet.lie(c, "liar-2", lease).await;
+    for sidecar in [&fleet.one, &fleet.two, &fleet.three] {
         sidecar.until_ejected_by_fleet(c).await.unwrap();
         assert!(!sidecar.has_ejected(a, true) && !sidecar.has_ejected(b, true));
         assert_eq!(sidecar.share_of(c, 60).await, 0);
-        assert!(sidecar.share_of(a, 60).await > 0);
         assert!(sidecar.share_of(b, 60).await > 0);
     }
-    fleet.one.until_ejected_by_fleet(c).await.unwrap();
-    assert!(fleet.one.share_of(b, 60).await > 0);
+    for sidecar in [&fleet.two, &fleet.three] {
+        assert!(sidecar.share_of(a, 60).await > 0);
+    }
 }
 
 #[tokio::test]
@@ -140,7 +147,7 @@ async fn what_a_dead_sidecar_said_goes_with_its_lease_and_so_does_the_ejection()
     fleet.three.until_ejected_by_fleet(a).await.unwrap();
     assert_eq!(fleet.three.share_of(a, 60).await, 0);
     fleet.one.envoy.kill();
-    let no_one = |entries: &[sidestep_support::EtcdEntry]| !entries.iter().any(|entry| entry.key.contains("/one"));
+    let no_one = |entries: &[EtcdEntry]| !entries.iter().any(|entry| entry.key.contains("/one"));
     client.until(FLEET, no_one).await.unwrap();
     until_members(&client, 2).await;
     let before = a.count_from("three");
@@ -161,6 +168,9 @@ async fn a_sidecar_whose_hosts_all_fail_says_nothing() {
     let sidecar = site.sidecar("one", fleet()).await;
     let client = etcd.client();
     until_members(&client, 1).await;
+    for server in &site.servers {
+        assert!(sidecar.share_of(server, 20).await > 0);
+    }
     for server in &site.servers {
         server.set(Reply::status(503));
     }
@@ -195,7 +205,7 @@ async fn other_fleets_and_other_zones_are_not_heard() {
     );
     let members = |fleet: &str| format!("/sidestep/1/fleet/{fleet}/member/");
     for (fleet, count) in [("shop/x", 3), ("shop/y", 1), ("bank/x", 1)] {
-        let right = |entries: &[sidestep_support::EtcdEntry]| entries.len() == count;
+        let right = |entries: &[EtcdEntry]| entries.len() == count;
         etcd.client().until(&members(fleet), right).await.unwrap();
     }
     fail_for(site.a(), &[&one, &two]);

@@ -74,9 +74,10 @@ impl Etcd {
             ("listen-peer-urls", &peer),
             ("initial-advertise-peer-urls", &peer),
             ("initial-cluster", members),
-            // A new leader within a second; a busy machine has to keep up with it.
-            ("heartbeat-interval", "50"),
-            ("election-timeout", "500"),
+            // The defaults: a busy machine has to keep up with them. No lease can be shorter than one and a half of the
+            // latter, in whole seconds.
+            ("heartbeat-interval", "100"),
+            ("election-timeout", "1000"),
             ("logger", "zap"),
             ("log-outputs", "stderr"),
             ("log-level", "warn"),
