@@ -115,11 +115,31 @@ fn the_epoch_whose_chain_ends_last_wins() {
         let state = restored(&all, at(300)).0.map(|(state, _)| state);
         assert_eq!(state, Some(wins), "{seconds}");
     }
-    // An increment of one epoch is none of another.
-    let mut stray = chain().remove(1);
-    stray.epoch = EPOCH + 5;
-    let result = restored(&[chain().remove(0), stray], at(300));
-    assert_eq!(result, (Some((numbered(1), 1)), vec![(2, "broken_chain")]));
+    // What builds on a snapshot of one epoch does not on another's.
+    for (stray, number) in [(1, 2), (3, 4)] {
+        let mut stray = chain().remove(stray);
+        stray.epoch = EPOCH + 5;
+        let result = restored(&[chain().remove(0), stray], at(300));
+        assert_eq!(result, (Some((numbered(1), 1)), vec![(number, "broken_chain")]));
+    }
+}
+
+#[test]
+fn of_two_increments_on_one_snapshot_the_later_one_goes_on_unless_it_does_not_fit() {
+    let [full, second, ..] = &chain()[..] else {
+        panic!("a chain");
+    };
+    let fits = snapshot(Kind::Increment, 3, 1, (&numbered(1), &numbered(30)));
+    let does_not = snapshot(Kind::Increment, 3, 1, (&numbered(40), &numbered(30)));
+    for (later, state, refused) in [
+        (fits, (numbered(30), 3), vec![]),
+        (does_not, (numbered(2), 2), vec![(3, "broken_chain")]),
+    ] {
+        for all in [[&later, second, full], [full, second, &later]] {
+            let result = restored(&all.map(Clone::clone), at(300));
+            assert_eq!(result, (Some(state.clone()), refused.clone()));
+        }
+    }
 }
 
 #[test]
