@@ -402,12 +402,14 @@ fn a_host_that_is_held_out_stays_out_for_as_long() {
 
 #[test]
 fn a_newer_wish_wins_and_the_last_host_is_ejected_by_nobody() {
-    let newer = wish(ControlAction::Hold, 1, 400);
-    let mut table = live(10);
-    let _ = table.control(newer.clone(), &policy(), at(NOW));
-    let _ = restore(&mut table, &controlled(&[wish(ControlAction::Eject, 1, 300)]));
-    assert_eq!(table.controls(), [newer]);
-    assert!(!host(&table, 1).is_out());
+    for older in [ControlAction::Eject, ControlAction::Hold] {
+        let newer = wish(ControlAction::Hold, 1, 400);
+        let mut table = live(10);
+        let _ = table.control(newer.clone(), &policy(), at(NOW));
+        let _ = restore(&mut table, &controlled(&[wish(older, 1, 300)]));
+        assert_eq!(table.controls(), [newer]);
+        assert!(!host(&table, 1).is_out());
+    }
 
     let hosts = (2..=10).map(|number| ejected(number, 105)).chain([healthy(1)]);
     let mut table = ClusterTable::from_hosts(hosts.collect());
