@@ -148,6 +148,12 @@ fn a_host_that_asked_for_less_still_gets_less() {
     };
     let _ = restore(&mut table, &ten(&[asked(140)]));
     assert_eq!(host(&table, 1), asked(140));
+    // What it asked of this process counts, and nobody may ask for more than five minutes.
+    let _ = restore(&mut table, &ten(&[asked(150)]));
+    assert_eq!(host(&table, 1), asked(140));
+    let mut table = live(10);
+    let _ = restore(&mut table, &ten(&[asked(5000)]));
+    assert_eq!(host(&table, 1), asked(NOW + 300));
     let mut table = live(10);
     assert!(!restore(&mut table, &ten(&[asked(NOW)])).changed);
 }
