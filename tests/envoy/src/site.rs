@@ -181,18 +181,21 @@ impl Sidecar {
         wait_for(what, || async { self.has_ejected(server, true).then_some(()) }).await
     }
 
-    /// Waits until the log tells that an ejection of this server was restored.
+    /// Waits until the log tells that an ejection of this server was restored, and gives that line.
     ///
-    /// # Errors
+    /// # Panics
     /// It does not, in time.
-    pub async fn until_restored(&self, server: &Upstream) -> Result<String, TimedOut> {
+    pub async fn until_restored(&self, server: &Upstream) -> String {
         let host = format!("host {} of cluster backend", server.address());
-        wait_for(format!("{} to restore {}", self.node, server.name()), || async {
+        let restored = wait_for(format!("{} to restore {}", self.node, server.name()), || async {
             let log = self.envoy.log();
-            let mut restored = log.lines().filter(|line| line.contains("restored"));
-            restored.find(|line| line.contains(&host)).map(str::to_owned)
-        })
-        .await
+            let mut lines = log.lines().filter(|line| line.contains("restored"));
+            lines.find(|line| line.contains(&host)).map(str::to_owned)
+        });
+        match restored.await {
+            Ok(line) => line,
+            Err(error) => panic!("{error}; {:#?}", self.counts().await),
+        }
     }
 
     /// Waits until a metric is as it should be.
