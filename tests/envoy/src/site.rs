@@ -174,11 +174,14 @@ impl Sidecar {
 
     /// Waits until this server is ejected by what the fleet says.
     ///
-    /// # Errors
+    /// # Panics
     /// It is not, in time.
-    pub async fn until_ejected_by_fleet(&self, server: &Upstream) -> Result<(), TimedOut> {
+    pub async fn until_ejected_by_fleet(&self, server: &Upstream) {
         let what = format!("{} to hear of {}", self.node, server.name());
-        wait_for(what, || async { self.has_ejected(server, true).then_some(()) }).await
+        let ejected = wait_for(what, || async { self.has_ejected(server, true).then_some(()) });
+        if let Err(error) = ejected.await {
+            panic!("{error}; {:#?}", self.counts().await);
+        }
     }
 
     /// Waits until the log tells that an ejection of this server was restored, and gives that line.
