@@ -41,7 +41,7 @@ pub enum Attribute {
     ResponseCodeDetails,
     /// `upstream.request_attempt_count`
     AttemptCount,
-    /// `node.id`: Envoy's own name. Not of a stream.
+    /// `xds.node.id`: Envoy's own name. Not of a stream.
     NodeId,
 }
 

@@ -66,7 +66,7 @@ impl Quorum {
             Self::Share(share) => {
                 let down = share.of(alive);
                 // `Percent::of` rounds down.
-                let exact = down * 100 == alive * usize::try_from(share.get()).unwrap_or(100);
+                let exact = down * 100 == alive * usize::from(share.get());
                 (down + usize::from(!exact)).max(2)
             }
         }

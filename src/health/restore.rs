@@ -41,7 +41,8 @@ impl ClusterTable {
         self.check_same(kept)?;
         let before = self.clone();
         let mut change = Change::default();
-        for host in kept.hosts().iter().filter(|host| !host.gone) {
+        let hosts = || kept.hosts().iter().filter(|host| !host.gone);
+        for host in hosts() {
             if self.position(host.addr).is_some() {
                 continue;
             }
@@ -53,7 +54,7 @@ impl ClusterTable {
             }
         }
         for rank in [Rank::ByPerson, Rank::Ejected, Rank::Probation, Rank::InRotation] {
-            for host in kept.hosts() {
+            for host in hosts() {
                 if rank_of(host, kept, now) == rank {
                     change = change.and(self.restore_host(host, rank, policy, now));
                 }
@@ -131,7 +132,8 @@ impl ClusterTable {
                     until,
                     detector,
                 });
-                host.quiet_since = until;
+                // Not always the end: a person who holds a host out makes it no worse.
+                host.quiet_since = kept.quiet_since.min(until);
                 Event::Restored { host: addr, until }
             }
             _ => {
@@ -193,8 +195,8 @@ fn is_ejected_by_person(host: &HostHealth, now: Timestamp) -> bool {
 fn rank_of(host: &HostHealth, kept: &ClusterTable, now: Timestamp) -> Rank {
     match host.state {
         HostState::Ejected(_) if is_ejected_by_person(host, now) && kept.is_held(host.addr, now) => Rank::ByPerson,
-        HostState::Ejected(_) => Rank::Ejected,
-        HostState::Probation(_) => Rank::Probation,
+        HostState::Ejected(ejection) if ejection.until > now => Rank::Ejected,
+        HostState::Ejected(_) | HostState::Probation(_) => Rank::Probation,
         HostState::Healthy | HostState::Ramp { .. } => Rank::InRotation,
     }
 }

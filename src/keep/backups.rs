@@ -7,8 +7,7 @@
 
 use super::{Checks, Identity, Kept, Kind, Refusal, Snapshot, State, restore_newest};
 use crate::config::Backup;
-use crate::model::Timestamp;
-use std::collections::BTreeMap;
+use crate::model::{SortedMap, Timestamp};
 use std::time::Duration;
 
 /// So many increments are put together to a differential.
@@ -44,7 +43,7 @@ pub(super) struct Backups {
     /// The state as it is now, once it is known.
     current: Option<State>,
     /// The keys that are there, and whether each is of a full snapshot.
-    known: BTreeMap<Position, bool>,
+    known: SortedMap<Position, bool>,
     next: u32,
     chain: Option<Chain>,
     /// What is being written, and what the chain will be then.
@@ -79,7 +78,7 @@ impl Backups {
             settings,
             restores,
             current: None,
-            known: BTreeMap::new(),
+            known: SortedMap::default(),
             next: 0,
             chain: None,
             pending: None,

@@ -2,7 +2,7 @@
 
 use super::snapshot::{Kind, Snapshot, SnapshotError};
 use super::state::State;
-use crate::model::Timestamp;
+use crate::model::{Timestamp, format_duration};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ pub enum Refusal {
     #[error("foreign: somebody else took it")]
     Foreign,
     /// It, or the chain that it is in, ended too long ago.
-    #[error("too old: taken {0:?} ago")]
+    #[error("too old: taken {} ago", format_duration(*.0))]
     TooOld(Duration),
     /// It was taken after now.
-    #[error("from the future: taken in {0:?}")]
+    #[error("from the future: taken in {}", format_duration(*.0))]
     FromTheFuture(Duration),
     /// The snapshot that it builds on is not there, or is another one.
     #[error("broken chain: it builds on a snapshot that is not there")]

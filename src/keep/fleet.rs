@@ -10,8 +10,7 @@
 //! epoch, a blank, and its detector: for people, nobody else reads it.
 
 use crate::config::{Etcd, Fleet, Quorum};
-use crate::model::HostAddr;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{HostAddr, SortedMap, SortedSet};
 
 /// The most reports that are kept.
 const MAX_REPORTS: usize = 100_000;
@@ -83,9 +82,9 @@ impl Keys {
 /// What all sidecars report.
 #[derive(Clone, Debug, Default)]
 pub struct Reports {
-    members: BTreeSet<String>,
+    members: SortedSet<String>,
     /// By whom a host was ejected.
-    ejected: BTreeMap<Place, BTreeSet<String>>,
+    ejected: SortedMap<Place, SortedSet<String>>,
     count: usize,
 }
 
@@ -95,10 +94,13 @@ impl Reports {
         match said {
             Said::Member(_) if self.members.len() >= MAX_REPORTS => {}
             Said::Member(sidecar) => {
-                self.members.insert(sidecar);
+                self.members.insert(sidecar, ());
             }
             Said::Ejected(place, sidecar) => {
-                if self.count < MAX_REPORTS && self.ejected.entry(place).or_default().insert(sidecar) {
+                if self.count < MAX_REPORTS
+                    && let Some(by) = self.ejected.get_or_default(place)
+                    && by.insert(sidecar, ()).is_none()
+                {
                     self.count += 1;
                 }
             }
@@ -113,7 +115,7 @@ impl Reports {
             }
             Said::Ejected(place, sidecar) => {
                 if let Some(by) = self.ejected.get_mut(place) {
-                    self.count -= usize::from(by.remove(sidecar));
+                    self.count -= usize::from(by.remove(sidecar).is_some());
                     if by.is_empty() {
                         self.ejected.remove(place);
                     }

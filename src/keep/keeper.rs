@@ -17,9 +17,8 @@ use super::link::Link;
 use super::member::{Member, Words};
 use super::{Refusal, State};
 use crate::config::{Fleet, Keep};
-use crate::model::{Entropy, Timestamp};
+use crate::model::{Entropy, SortedMap, Timestamp};
 use prost::Message;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// No more writes than one in this time.
@@ -86,7 +85,7 @@ pub struct Present {
     /// The health of all hosts, if it may have changed since the last step.
     pub state: Option<State>,
     /// The hosts that this sidecar reports, with what it says of each for people to read.
-    pub reports: BTreeMap<Place, String>,
+    pub reports: SortedMap<Place, String>,
 }
 
 /// What came of an answer.
@@ -246,7 +245,7 @@ impl Keeper {
         })
     }
 
-    fn write(&mut self, reports: &BTreeMap<Place, String>, now: Timestamp) -> Option<Ask> {
+    fn write(&mut self, reports: &SortedMap<Place, String>, now: Timestamp) -> Option<Ask> {
         // A last write in the future is from before the clock was set back.
         let waits = self
             .last_write

@@ -4,9 +4,8 @@ use super::etcd::{LeaseGrantRequest, LeaseKeepAliveRequest, RangeResponse, Reque
 use super::fleet::{Keys, Place, Reports, Said};
 use super::keeper::{Ask, Progress, Purpose};
 use crate::config::{Etcd, Fleet};
-use crate::model::Timestamp;
+use crate::model::{SortedMap, SortedSet, Timestamp};
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The most reports that one write adds, and takes back: so that there is room in it for a backup and what it replaces.
 const MOST_AT_ONCE: usize = 25;
@@ -31,7 +30,7 @@ pub(super) struct Member {
     lease: Option<Lease>,
     /// What etcd has of this sidecar, under its lease.
     is_member: bool,
-    published: BTreeSet<Place>,
+    published: SortedSet<Place>,
 }
 
 /// What a write says.
@@ -54,7 +53,7 @@ impl Member {
             keeping: false,
             lease: None,
             is_member: false,
-            published: BTreeSet::new(),
+            published: SortedSet::default(),
         }
     }
 
@@ -115,7 +114,7 @@ impl Member {
     pub(super) fn write(
         &self,
         me: &str,
-        reports: &BTreeMap<Place, String>,
+        reports: &SortedMap<Place, String>,
         words: &mut Words,
         operations: &mut Vec<RequestOp>,
     ) {
@@ -126,12 +125,12 @@ impl Member {
             words.is_member = true;
             operations.push(put(self.keys.member(me), Vec::new(), lease.id));
         }
-        let new = reports.iter().filter(|(place, _)| !self.published.contains(*place));
+        let new = reports.iter().filter(|(place, _)| !self.published.contains_key(*place));
         for (place, said) in new.take(MOST_AT_ONCE) {
             words.reported.push(place.clone());
             operations.push(put(self.keys.ejected(place, me), said.clone().into_bytes(), lease.id));
         }
-        let over = self.published.iter().filter(|place| !reports.contains_key(*place));
+        let over = self.published.keys().filter(|place| !reports.contains_key(*place));
         for place in over.take(MOST_AT_ONCE) {
             words.withdrawn.push(place.clone());
             operations.push(delete(self.keys.ejected(place, me)));
@@ -141,7 +140,9 @@ impl Member {
     /// That is written.
     pub(super) fn written(&mut self, words: Words) {
         self.is_member |= words.is_member;
-        self.published.extend(words.reported);
+        for place in words.reported {
+            self.published.insert(place, ());
+        }
         for place in &words.withdrawn {
             self.published.remove(place);
         }
@@ -162,7 +163,7 @@ impl Member {
             match &said {
                 Said::Member(sidecar) if sidecar == me => self.is_member = stands,
                 Said::Ejected(place, sidecar) if sidecar == me && stands => {
-                    self.published.insert(place.clone());
+                    self.published.insert(place.clone(), ());
                 }
                 _ => {}
             }

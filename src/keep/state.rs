@@ -283,6 +283,8 @@ mod tests {
             assert_eq!(other.apply(&changes), misfit);
             assert_eq!(other, before);
         }
+        // They lead to the hosts that are there, but from others.
+        assert!(of(&[1]).apply(&of(&[1, 2]).diff(&of(&[1]))).is_err());
         let ends = of(&[1]).diff(&State::default());
         assert!(State::default().apply(&ends).is_err());
         let mut state = of(&[1]);

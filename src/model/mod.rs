@@ -8,6 +8,7 @@ mod map;
 mod outcome;
 mod percent;
 mod share;
+mod sorted_map;
 mod timestamp;
 
 pub use duration::{DurationError, format_duration, parse_duration};
@@ -17,4 +18,5 @@ pub use map::{Map, Mixer};
 pub use outcome::{FailureOrigin, Outcome};
 pub use percent::Percent;
 pub use share::Share;
+pub use sorted_map::{SortedMap, SortedSet};
 pub use timestamp::Timestamp;

@@ -113,7 +113,7 @@ impl Host for Envoy {
             Attribute::ResponseFlags => "response\0flags",
             Attribute::ResponseCodeDetails => "response\0code_details",
             Attribute::AttemptCount => "upstream\0request_attempt_count",
-            Attribute::NodeId => "node\0id",
+            Attribute::NodeId => "xds\0node\0id",
         })
     }
 

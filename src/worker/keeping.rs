@@ -8,8 +8,7 @@ use crate::health::EjectionRefusal;
 use crate::host::{Attribute, Cas, GrpcCall, GrpcToken, Host, HostError};
 use crate::keep::{Ask, Identity, Keeper, Learned, Place, Present, Purpose, State};
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{HostAddr, Map, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{HostAddr, Map, SortedMap, SortedSet, Timestamp};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,9 +33,9 @@ pub(super) struct Keeping {
     /// The revision of all records as of which the keeper knows the state.
     seen: Option<u64>,
     /// Hosts that are out, or were, because the fleet agrees: each agreement ejects once.
-    acted: BTreeSet<Place>,
+    acted: SortedSet<Place>,
     /// When an ejection was refused.
-    refused: BTreeMap<Place, Timestamp>,
+    refused: SortedMap<Place, Timestamp>,
 }
 
 fn doubt_key(cluster: &str) -> String {
@@ -123,7 +122,7 @@ impl<H: Host> Worker<H> {
         let reports = if self.config.keep.fleet.is_some() {
             self.reports(now)
         } else {
-            BTreeMap::new()
+            SortedMap::default()
         };
         let asks = keeper.step(Present { now, state, reports });
         if let Some(size) = keeper.too_large() {
@@ -276,8 +275,8 @@ impl<H: Host> Worker<H> {
     }
 
     /// What this sidecar can tell others: hosts that it has ejected by what it saw, of clusters that it sees right.
-    fn reports(&mut self, now: Timestamp) -> BTreeMap<Place, String> {
-        let mut all = BTreeMap::new();
+    fn reports(&mut self, now: Timestamp) -> SortedMap<Place, String> {
+        let mut all = SortedMap::default();
         let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
         for cluster in clusters {
             let Some(view) = self.clusters.get(&cluster) else {
@@ -346,21 +345,21 @@ impl<H: Host> Worker<H> {
         let Some((reports, fleet)) = keeping.keeper.as_ref().and_then(Keeper::reports) else {
             return;
         };
-        let agreed: BTreeMap<Place, usize> = reports
+        let agreed: SortedMap<Place, usize> = reports
             .agreed(fleet.quorum)
             .map(|(place, count)| (place.clone(), count))
             .collect();
         self.sync();
-        for (place, count) in &agreed {
+        for (place, count) in agreed.iter() {
             let (cluster, host) = (place.0.as_str(), place.1);
             let tried = keeping.refused.get(place).copied();
             let waits = tried.is_some_and(|tried| tried <= now && now.since(tried) < AGAIN);
             // Of a cluster that no request was sent to yet nothing is known, its policy included.
-            if keeping.acted.contains(place) || waits || !self.clusters.contains_key(cluster) {
+            if keeping.acted.contains_key(place) || waits || !self.clusters.contains_key(cluster) {
                 continue;
             }
             if self.is_out(cluster, host) {
-                keeping.acted.insert(place.clone());
+                keeping.acted.insert(place.clone(), ());
                 continue;
             }
             let sidecars = u32::try_from(*count).unwrap_or(u32::MAX);
@@ -368,19 +367,19 @@ impl<H: Host> Worker<H> {
                 table.fleet_ejects(host, sidecars, policy, now, entropy)
             });
             if done.ejected {
-                keeping.acted.insert(place.clone());
+                keeping.acted.insert(place.clone(), ());
                 keeping.refused.remove(place);
             } else {
                 keeping.refused.insert(place.clone(), now);
             }
         }
-        keeping.acted.retain(|place| agreed.contains_key(place));
+        keeping.acted.retain(|place, ()| agreed.contains_key(place));
         keeping.refused.retain(|place, _| agreed.contains_key(place));
         self.release_strangers(&agreed, now);
     }
 
     /// Also those that another worker ejected before this one was elected, or that were restored.
-    fn release_strangers(&mut self, agreed: &BTreeMap<Place, usize>, now: Timestamp) {
+    fn release_strangers(&mut self, agreed: &SortedMap<Place, usize>, now: Timestamp) {
         let mut over: Vec<(Rc<str>, HostAddr)> = Vec::new();
         for (cluster, view) in &self.clusters {
             for host in view.table().ejected_by_fleet(now) {

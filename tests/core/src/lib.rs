@@ -7,6 +7,7 @@
 pub mod bad_configs;
 pub mod fake_host;
 pub mod good_configs;
+pub mod kept;
 pub mod workers;
 
 /// The attribute of a test function, for the target that is being compiled.
