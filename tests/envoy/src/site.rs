@@ -174,25 +174,31 @@ impl Sidecar {
 
     /// Waits until this server is ejected by what the fleet says.
     ///
-    /// # Errors
+    /// # Panics
     /// It is not, in time.
-    pub async fn until_ejected_by_fleet(&self, server: &Upstream) -> Result<(), TimedOut> {
+    pub async fn until_ejected_by_fleet(&self, server: &Upstream) {
         let what = format!("{} to hear of {}", self.node, server.name());
-        wait_for(what, || async { self.has_ejected(server, true).then_some(()) }).await
+        let ejected = wait_for(what, || async { self.has_ejected(server, true).then_some(()) });
+        if let Err(error) = ejected.await {
+            panic!("{error}; {:#?}", self.counts().await);
+        }
     }
 
-    /// Waits until the log tells that an ejection of this server was restored.
+    /// Waits until the log tells that an ejection of this server was restored, and gives that line.
     ///
-    /// # Errors
+    /// # Panics
     /// It does not, in time.
-    pub async fn until_restored(&self, server: &Upstream) -> Result<String, TimedOut> {
+    pub async fn until_restored(&self, server: &Upstream) -> String {
         let host = format!("host {} of cluster backend", server.address());
-        wait_for(format!("{} to restore {}", self.node, server.name()), || async {
+        let restored = wait_for(format!("{} to restore {}", self.node, server.name()), || async {
             let log = self.envoy.log();
-            let mut restored = log.lines().filter(|line| line.contains("restored"));
-            restored.find(|line| line.contains(&host)).map(str::to_owned)
-        })
-        .await
+            let mut lines = log.lines().filter(|line| line.contains("restored"));
+            lines.find(|line| line.contains(&host)).map(str::to_owned)
+        });
+        match restored.await {
+            Ok(line) => line,
+            Err(error) => panic!("{error}; {:#?}", self.counts().await),
+        }
     }
 
     /// Waits until a metric is as it should be.
