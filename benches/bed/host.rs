@@ -233,6 +233,7 @@ impl Host for BenchHost {
             Attribute::RouteName
             | Attribute::VirtualHostName
             | Attribute::NumEndpoints
+            | Attribute::NodeId
             | Attribute::ResponseCodeDetails => None,
         })
     }

@@ -36,7 +36,8 @@ impl ClusterTable {
     /// Takes over what was kept of this cluster.
     ///
     /// # Errors
-    /// If this table knows hosts, and of those that were kept it knows less than half. Then nothing changes.
+    /// If this table knows hosts, and less than half of them, or of those that were kept if those are fewer, are in both.
+    /// Then nothing changes.
     pub fn restore(&mut self, kept: &Self, policy: &ClusterPolicy, now: Timestamp) -> Result<Change, ForeignCluster> {
         self.check_same(kept)?;
         let before = self.clone();
@@ -71,7 +72,9 @@ impl ClusterTable {
         let is_known = |host: &&HostHealth| self.get(host.addr).is_some_and(|known| !known.gone);
         let known = kept.hosts().iter().filter(is_known).count();
         let kept = kept.hosts().len();
-        if self.hosts().is_empty() || known >= kept.div_ceil(2) {
+        // A process that has only just begun to learn its hosts knows but a few of them.
+        let fewer = kept.min(self.hosts().len());
+        if known >= fewer.div_ceil(2) {
             Ok(())
         } else {
             Err(ForeignCluster { kept, known })

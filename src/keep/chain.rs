@@ -2,8 +2,7 @@
 
 use super::snapshot::{Kind, Snapshot, SnapshotError};
 use super::state::State;
-use crate::model::{Timestamp, format_duration};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{SortedMap, SortedSet, Timestamp, format_duration};
 use std::time::Duration;
 
 /// What a snapshot must be to be believed.
@@ -94,7 +93,7 @@ pub fn restore_newest(candidates: Vec<(String, Vec<u8>)>, checks: &Checks<'_>, n
     let kept = loop {
         let links = Links::of(&pool);
         // Back to front: what is taken out moves nothing that is still to be looked at.
-        for at in (0..pool.len()).rev().filter(|at| !links.reached.contains(at)) {
+        for at in (0..pool.len()).rev().filter(|at| !links.reached.contains_key(at)) {
             refused.push((pool.swap_remove(at).0, Refusal::BrokenChain));
         }
         let links = Links::of(&pool);
@@ -174,7 +173,7 @@ type Place = (u64, u32);
 struct Links {
     chains: Vec<Chain>,
     /// Those that some chain reaches.
-    reached: BTreeSet<usize>,
+    reached: SortedSet<usize>,
 }
 
 struct Chain {
@@ -187,20 +186,20 @@ struct Chain {
 impl Links {
     fn of(pool: &[(String, Snapshot)]) -> Self {
         // Of two increments on one base the one that was taken last goes on.
-        let mut increments: BTreeMap<Place, (Timestamp, usize)> = BTreeMap::new();
+        let mut increments: SortedMap<Place, (Timestamp, usize)> = SortedMap::default();
         let mut forks = Vec::new();
         for (at, (_, snapshot)) in pool.iter().enumerate() {
             if snapshot.kind == Kind::Increment {
                 let base = (snapshot.epoch, snapshot.base);
                 let this = (snapshot.taken_at, at);
-                let newest = increments.entry(base).or_insert(this);
-                *newest = this.max(*newest);
+                let newest = increments.get(&base).map_or(this, |newest| this.max(*newest));
+                increments.insert(base, newest);
                 forks.push((base, at));
             }
         }
         let mut links = Self {
             chains: Vec::new(),
-            reached: BTreeSet::new(),
+            reached: SortedSet::default(),
         };
         for (full_at, (_, full)) in pool.iter().enumerate().filter(|(_, (_, full))| full.kind == Kind::Full) {
             links.follow(pool, &increments, vec![full_at]);
@@ -211,9 +210,10 @@ impl Links {
                 }
             }
         }
-        let reached: BTreeSet<Place> = links.reached.iter().filter_map(|at| place(pool, *at)).collect();
-        let forks = forks.into_iter().filter(|(base, _)| reached.contains(base));
-        links.reached.extend(forks.map(|(_, at)| at));
+        let reached = links.reached.keys().filter_map(|at| place(pool, *at));
+        let reached: SortedSet<Place> = reached.map(|place| (place, ())).collect();
+        let forks = forks.into_iter().filter(|(base, _)| reached.contains_key(base));
+        links.reached.extend(forks.map(|(_, at)| (at, ())));
         links
     }
 
@@ -221,14 +221,14 @@ impl Links {
     fn follow(
         &mut self,
         pool: &[(String, Snapshot)],
-        increments: &BTreeMap<Place, (Timestamp, usize)>,
+        increments: &SortedMap<Place, (Timestamp, usize)>,
         mut members: Vec<usize>,
     ) {
         let last = |members: &[usize]| members.last().and_then(|at| place(pool, *at));
         while let Some((_, next)) = last(&members).and_then(|place| increments.get(&place)) {
             members.push(*next);
         }
-        self.reached.extend(&members);
+        self.reached.extend(members.iter().map(|at| (*at, ())));
         if let Some(last) = last(&members)
             && let Some(ends) = members.last().and_then(|at| pool.get(*at))
         {

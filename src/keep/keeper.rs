@@ -282,7 +282,7 @@ impl Keeper {
     pub fn answered(&mut self, purpose: Purpose, bytes: &[u8], now: Timestamp, entropy: &mut Entropy) -> Learned {
         match self.read(purpose, bytes, now) {
             Ok(learned) => {
-                let was_away = self.link.answered();
+                let was_away = self.link.answered(now);
                 if was_away && matches!(purpose, Purpose::Grant | Purpose::KeepAlive | Purpose::Write) {
                     // Who knows what was missed. A stream may be dead without a sign.
                     self.look_again();
@@ -403,9 +403,8 @@ impl Keeper {
                     backups.start_anew();
                 }
                 if let Some(member) = &mut self.member {
-                    member.doubt_lease();
+                    member.doubt();
                 }
-                self.look_again();
             }
             Purpose::Watch => {
                 self.watch = Progress::ToDo;

@@ -97,10 +97,14 @@ impl Member {
         }
     }
 
-    /// A write failed: perhaps for want of the lease. That is asked at once.
-    pub(super) const fn doubt_lease(&mut self) {
+    /// A write failed. Perhaps for want of the lease, which is asked at once; and perhaps it was done all the same, so
+    /// what is there is read anew.
+    pub(super) fn doubt(&mut self) {
         if let Some(lease) = &mut self.lease {
             lease.renewed = Timestamp::ZERO;
+        }
+        if self.found == Progress::Done {
+            self.found = Progress::ToDo;
         }
     }
 

@@ -37,8 +37,7 @@ use crate::health::{
     Control, HostHealth, Input, MAX_REASON, RecordError, decode_control, decode_host, encode_control, encode_host,
     put_addr, put_time, take_addr,
 };
-use crate::model::{HostAddr, Timestamp};
-use std::collections::BTreeMap;
+use crate::model::{HostAddr, SortedMap, Timestamp};
 
 /// The version that is written.
 pub const VERSION: u8 = 1;
@@ -148,7 +147,7 @@ impl Snapshot {
         put_number(&mut out, self.base);
         put_text(&mut out, &self.origin);
         put_count(&mut out, self.changes.clusters.len());
-        for (name, change) in &self.changes.clusters {
+        for (name, change) in self.changes.clusters.iter() {
             put_text(&mut out, name);
             match change {
                 ClusterChange::Removed => out.push(REMOVED),
@@ -235,10 +234,10 @@ fn put_update(out: &mut Vec<u8>, update: &ClusterUpdate) {
 }
 
 fn take_changes(input: &mut Input<'_>, kind: Kind) -> Result<Changes> {
-    let mut clusters = BTreeMap::new();
+    let mut clusters = SortedMap::default();
     for _ in 0..input.number()? {
         let name = take_text(input)?;
-        if clusters.last_key_value().is_some_and(|(last, _)| *last >= name) {
+        if clusters.keys().next_back().is_some_and(|last| *last >= name) {
             return Err(SnapshotError::Order);
         }
         let change = match input.byte()? {

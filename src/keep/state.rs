@@ -1,8 +1,7 @@
 //! What is worth keeping of all clusters' tables, and what is new from one time to the next.
 
 use crate::health::{ClusterTable, Control, HostHealth, HostState, Probation, has_history, put_addr, shortened};
-use crate::model::{HostAddr, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::{HostAddr, SortedMap, SortedSet, Timestamp};
 use std::time::Duration;
 
 /// The kept part of all clusters' tables.
@@ -13,13 +12,13 @@ use std::time::Duration;
 /// stays the same for as long as nothing happens but traffic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    clusters: BTreeMap<String, ClusterTable>,
+    clusters: SortedMap<String, ClusterTable>,
 }
 
 /// What makes one state of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    pub(super) clusters: BTreeMap<String, ClusterChange>,
+    pub(super) clusters: SortedMap<String, ClusterChange>,
 }
 
 /// What happened to a cluster.
@@ -81,8 +80,9 @@ impl State {
     /// What makes `newer` of this state.
     pub fn diff(&self, newer: &Self) -> Changes {
         let nothing = ClusterTable::default();
-        let names: BTreeSet<&String> = self.clusters.keys().chain(newer.clusters.keys()).collect();
-        let clusters = names.into_iter().filter_map(|name| {
+        let names = self.clusters.keys().chain(newer.clusters.keys());
+        let names: SortedSet<&String> = names.map(|name| (name, ())).collect();
+        let clusters = names.into_iter().filter_map(|(name, ())| {
             let change = match (self.clusters.get(name), newer.clusters.get(name)) {
                 (before, Some(after)) => ClusterChange::Changed(update(before.unwrap_or(&nothing), after)?),
                 (_, None) => ClusterChange::Removed,
@@ -100,7 +100,7 @@ impl State {
     /// If the changes were made from a state with other hosts. Then this one stays what it is.
     pub fn apply(&mut self, changes: &Changes) -> Result<(), Misfit> {
         let mut after = Vec::with_capacity(changes.clusters.len());
-        for (name, change) in &changes.clusters {
+        for (name, change) in changes.clusters.iter() {
             let table = match change {
                 ClusterChange::Removed => self.clusters.contains_key(name).then(ClusterTable::default),
                 ClusterChange::Changed(update) => updated(self.clusters.get(name), update),

@@ -21,6 +21,9 @@ const RESTORED_KEY: &str = "sidestep/2/restored";
 /// An ejection is told to others only after this time: by then it shows whether the other hosts do any better.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// How much later than its time-out a call is given up.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// An ejection for the fleet's sake that was refused is tried again after this time.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -28,7 +31,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
     keeper: Option<Keeper>,
-    calls: Map<u32, Purpose>,
+    /// What is out, and when it is given up; a watch is not, once it has been heard.
+    calls: Map<u32, (Purpose, Option<Timestamp>)>,
     watch: Option<GrpcToken>,
     /// The revision of all records as of which the keeper knows the state.
     seen: Option<u64>,
@@ -52,6 +56,7 @@ impl<H: Host> Worker<H> {
         if keeping.keeper.is_none() {
             keeping.keeper = self.start_keeper(now);
         }
+        self.give_up(&mut keeping, now);
         self.step_keeper(&mut keeping, now);
         self.heed_fleet(&mut keeping, now);
         self.elected.keeping = keeping;
@@ -109,6 +114,31 @@ impl<H: Host> Worker<H> {
         }
     }
 
+    /// Gives up what should have been answered by now.
+    fn give_up(&mut self, keeping: &mut Keeping, now: Timestamp) {
+        let longest = self.config.keep.etcd.timeout + SLACK;
+        // One that is further away than any is from before the clock was set back.
+        let is_over = |until: Option<Timestamp>| until.is_some_and(|until| until <= now || until.since(now) > longest);
+        let over = keeping.calls.iter().filter(|(_, (_, until))| is_over(*until));
+        let over: Vec<_> = over.map(|(token, (purpose, _))| (*token, *purpose)).collect();
+        for (token, purpose) in over {
+            keeping.calls.remove(&token);
+            if purpose == Purpose::Watch {
+                self.end_watch(keeping);
+            }
+            self.etcd_failed(keeping, purpose, "no answer".to_owned(), now);
+        }
+    }
+
+    fn end_watch(&mut self, keeping: &mut Keeping) {
+        if let Some(watch) = keeping.watch.take() {
+            keeping.calls.remove(&watch.0);
+            if let Err(error) = self.host.reset_grpc_stream(watch) {
+                self.error(ErrorCause::Etcd, format_args!("a watch does not end: {error}"));
+            }
+        }
+    }
+
     fn step_keeper(&mut self, keeping: &mut Keeping, now: Timestamp) {
         let Some(keeper) = &mut keeping.keeper else {
             return;
@@ -132,23 +162,18 @@ impl<H: Host> Worker<H> {
                 format_args!("a snapshot of {size} bytes is more than etcd takes"),
             );
         }
-        if keeper.ends_watch()
-            && let Some(watch) = keeping.watch.take()
-        {
-            keeping.calls.remove(&watch.0);
-            if let Err(error) = self.host.reset_grpc_stream(watch) {
-                self.error(ErrorCause::Etcd, format_args!("a watch does not end: {error}"));
-            }
+        if keeper.ends_watch() {
+            self.end_watch(keeping);
         }
         for ask in asks {
-            if let Err(error) = self.ask(keeping, &ask) {
+            if let Err(error) = self.ask(keeping, &ask, now) {
                 let why = format!("not sent: {error}");
                 self.etcd_failed(keeping, ask.purpose, why, now);
             }
         }
     }
 
-    fn ask(&self, keeping: &mut Keeping, ask: &Ask) -> Result<(), HostError> {
+    fn ask(&self, keeping: &mut Keeping, ask: &Ask, now: Timestamp) -> Result<(), HostError> {
         let etcd = &self.config.keep.etcd;
         let (service, method) = ask.purpose.method();
         let mut call = GrpcCall {
@@ -172,7 +197,9 @@ impl<H: Host> Worker<H> {
             let message = ask.messages.first().map_or(&[][..], Vec::as_slice);
             self.host.grpc_call(call, message, etcd.timeout)?
         };
-        keeping.calls.insert(token.0, ask.purpose);
+        // Envoy's own time-out comes first. But what fails while it is being sent is never heard of.
+        let until = now.after(etcd.timeout).after(SLACK);
+        keeping.calls.insert(token.0, (ask.purpose, Some(until)));
         Ok(())
     }
 
@@ -181,10 +208,10 @@ impl<H: Host> Worker<H> {
         let now = self.now();
         let mut keeping = std::mem::take(&mut self.elected.keeping);
         // Of what was asked before this worker lost its election nobody wants to hear.
-        if let Some(purpose) = keeping.calls.get(&token.0).copied() {
+        if let Some((purpose, _)) = keeping.calls.remove(&token.0) {
             let stays = purpose == Purpose::Watch && answer.is_ok();
-            if !stays {
-                keeping.calls.remove(&token.0);
+            if stays {
+                keeping.calls.insert(token.0, (purpose, None));
             }
             if !stays && purpose == Purpose::Watch {
                 keeping.watch = None;

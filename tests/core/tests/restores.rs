@@ -346,16 +346,30 @@ fn hosts_are_added_up_to_max_hosts_and_have_time_to_show_themselves() {
 
 #[test]
 fn another_clusters_hosts_are_refused_whole() {
+    // So many hosts are known here, the first so many of which were kept.
     let kept = ten(&[ejected(1, 100)]);
-    for (known, is_same) in [(1, false), (4, false), (5, true), (10, true)] {
-        let mut table = live(known);
+    for (live, common, is_same) in [
+        (1, 1, true),
+        (2, 1, true),
+        (3, 1, false),
+        (9, 4, false),
+        (9, 5, true),
+        (20, 4, false),
+        (20, 5, true),
+    ] {
+        let strangers = (100..).take(usize::from(live - common));
+        let hosts = (1..=common)
+            .chain(strangers)
+            .map(|number| HostHealth::new(addr(number), at(NOW)));
+        let mut table = ClusterTable::from_hosts(hosts.collect());
+        let before = table.clone();
         let result = table.restore(&kept, &policy(), at(NOW));
         if is_same {
-            assert!(result.is_ok());
+            assert!(result.is_ok(), "{common} of {live}");
         } else {
-            let known = usize::from(known);
+            let known = usize::from(common);
             assert_eq!(result, Err(ForeignCluster { kept: 10, known }));
-            assert_eq!(table, live(u16::try_from(known).expect("few")));
+            assert_eq!(table, before);
         }
     }
     let error = ForeignCluster { kept: 10, known: 4 };

@@ -18,6 +18,8 @@ struct Watch {
     key: Vec<u8>,
     end: Vec<u8>,
     next: i64,
+    /// It has not been told that it stands.
+    is_new: bool,
 }
 
 /// The store.
@@ -126,6 +128,7 @@ impl Etcd {
             key: create.key,
             end: create.range_end,
             next: create.start_revision,
+            is_new: true,
         });
     }
 
@@ -162,6 +165,9 @@ impl Etcd {
     pub(crate) fn tell(&mut self, is_reached: impl Fn(usize) -> bool) -> Vec<(usize, GrpcToken, Vec<u8>)> {
         let mut told = Vec::new();
         for watch in &mut self.watches {
+            if is_reached(watch.client) && std::mem::take(&mut watch.is_new) {
+                told.push((watch.client, watch.token, WatchResponse::default().encode_to_vec()));
+            }
             if !is_reached(watch.client) || watch.next > self.revision {
                 continue;
             }
