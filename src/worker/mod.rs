@@ -5,6 +5,7 @@
 //! data, under the keys that `worker::shared` lists.
 
 mod budget;
+mod by_hand;
 mod elected;
 mod record;
 mod report;
@@ -18,6 +19,7 @@ mod view;
 mod wants;
 mod windows;
 
+pub use by_hand::{Merged, NotMerged, NotObeyed, Seen};
 pub use record::Attempt;
 pub use report::Report;
 pub use steer::{Steering, Target};

@@ -8,6 +8,7 @@ mod protobuf;
 mod retries;
 mod retry_on;
 mod slow;
+mod status;
 mod values;
 
 /// A configuration that is refused.
@@ -34,6 +35,7 @@ const TABLES: &[&[BadConfig]] = &[
     slow::SLOW_AND_PICKING,
     probe::PROBE,
     matchers::MATCHERS,
+    status::STATUS,
 ];
 
 const fn bad(name: &'static str, json: &'static str, error: &'static str) -> BadConfig {
