@@ -2,7 +2,8 @@
 //! it holds does a table no harm.
 //!
 //! `cargo fuzz run --sanitizer none snapshot -- -max_total_time=20`, with any toolchain: there is no unsafe code that a
-//! sanitizer could watch. What it finds on the way it adds to `fuzz/corpus/snapshot`; the files named `v1.*` are the seeds.
+//! sanitizer could watch. What it finds on the way it adds to `fuzz/corpus/snapshot`; `v1.*` and `all-out` are
+//! the seeds.
 
 #![no_main]
 

@@ -91,8 +91,8 @@ impl ClusterTable {
         host.take_history(kept, policy, now);
         let (detector, room) = match (rank, kept.state) {
             (Rank::InRotation, state) => {
-                if let HostState::Ramp { since } = state {
-                    host.state = HostState::Ramp { since: since.min(now) };
+                if matches!(state, HostState::Ramp { .. }) {
+                    host.state = state;
                     host.settle(policy, now);
                 }
                 return change;

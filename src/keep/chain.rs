@@ -240,10 +240,9 @@ impl Links {
         }
     }
 
-    /// The chain that ends last; of two the shorter one.
+    /// The chain that ends last.
     fn newest(self) -> Option<Chain> {
-        let order = |chain: &Chain| (chain.ends, chain.last, std::cmp::Reverse(chain.members.len()));
-        self.chains.into_iter().max_by_key(order)
+        self.chains.into_iter().max_by_key(|chain| (chain.ends, chain.last))
     }
 }
 

@@ -148,6 +148,12 @@ fn a_host_that_asked_for_less_still_gets_less() {
     };
     let _ = restore(&mut table, &ten(&[asked(140)]));
     assert_eq!(host(&table, 1), asked(140));
+    // What it asked of this process counts, and nobody may ask for more than five minutes.
+    let _ = restore(&mut table, &ten(&[asked(150)]));
+    assert_eq!(host(&table, 1), asked(140));
+    let mut table = live(10);
+    let _ = restore(&mut table, &ten(&[asked(5000)]));
+    assert_eq!(host(&table, 1), asked(NOW + 300));
     let mut table = live(10);
     assert!(!restore(&mut table, &ten(&[asked(NOW)])).changed);
 }
@@ -402,12 +408,14 @@ fn a_host_that_is_held_out_stays_out_for_as_long() {
 
 #[test]
 fn a_newer_wish_wins_and_the_last_host_is_ejected_by_nobody() {
-    let newer = wish(ControlAction::Hold, 1, 400);
-    let mut table = live(10);
-    let _ = table.control(newer.clone(), &policy(), at(NOW));
-    let _ = restore(&mut table, &controlled(&[wish(ControlAction::Eject, 1, 300)]));
-    assert_eq!(table.controls(), [newer]);
-    assert!(!host(&table, 1).is_out());
+    for older in [ControlAction::Eject, ControlAction::Hold] {
+        let newer = wish(ControlAction::Hold, 1, 400);
+        let mut table = live(10);
+        let _ = table.control(newer.clone(), &policy(), at(NOW));
+        let _ = restore(&mut table, &controlled(&[wish(older, 1, 300)]));
+        assert_eq!(table.controls(), [newer]);
+        assert!(!host(&table, 1).is_out());
+    }
 
     let hosts = (2..=10).map(|number| ejected(number, 105)).chain([healthy(1)]);
     let mut table = ClusterTable::from_hosts(hosts.collect());
