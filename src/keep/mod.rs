@@ -19,6 +19,7 @@
 //! ```
 
 mod chain;
+mod checksum;
 mod snapshot;
 mod state;
 

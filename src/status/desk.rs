@@ -10,9 +10,8 @@ use crate::config::{ConfigError, Order, StatusPolicy};
 use crate::health::{Control, ControlAction, EjectionRefusal, MAX_REASON};
 use crate::host::{Cas, Host, HostResult, StreamId};
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{Map, Timestamp, format_duration};
+use crate::model::{Timestamp, format_duration};
 use crate::worker::{NotObeyed, Seen, Worker};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long an order holds that does not say.
@@ -32,7 +31,7 @@ pub struct Desk<H> {
     /// Which version of the filter's configuration the worker has.
     configuration: Option<Cas>,
     /// Whose bodies are on their way, and since when nothing came of them.
-    waiting: Map<StreamId, Timestamp>,
+    waiting: Vec<(StreamId, Timestamp)>,
 }
 
 /// A request.
@@ -62,7 +61,7 @@ impl<H: Host> Desk<H> {
             worker,
             policy,
             configuration: None,
-            waiting: Map::default(),
+            waiting: Vec::new(),
         }
     }
 
@@ -88,7 +87,7 @@ impl<H: Host> Desk<H> {
             }
             Ok(ask) => {
                 let now = self.worker.now();
-                self.waiting.insert(visit.id, now);
+                self.waiting.push((visit.id, now));
                 visit.ask = Some(ask);
             }
         }
@@ -97,7 +96,7 @@ impl<H: Host> Desk<H> {
     /// A piece of a request's body has come.
     pub fn on_request_body(&mut self, visit: &mut Visit, size: usize, end: bool) {
         // One that was answered before its end is none of ours any more.
-        if !self.waiting.contains_key(&visit.id) {
+        if !self.waits_for(visit.id) {
             return;
         }
         if visit.body.len().saturating_add(size) > self.policy.max_body_bytes {
@@ -114,7 +113,9 @@ impl<H: Host> Desk<H> {
             }
         }
         let now = self.worker.now();
-        self.waiting.insert(visit.id, now);
+        for (_, since) in self.waiting.iter_mut().filter(|(id, _)| *id == visit.id) {
+            *since = now;
+        }
         if end {
             self.on_request_end(visit);
         }
@@ -122,7 +123,7 @@ impl<H: Host> Desk<H> {
 
     /// A request whose body was on its way has come to its end.
     pub fn on_request_end(&mut self, visit: &mut Visit) {
-        if !self.waiting.contains_key(&visit.id) {
+        if !self.waits_for(visit.id) {
             return;
         }
         if let Some(ask) = visit.ask.take() {
@@ -134,7 +135,7 @@ impl<H: Host> Desk<H> {
 
     /// The request is over.
     pub fn on_done(&mut self, visit: &Visit) {
-        self.waiting.remove(&visit.id);
+        self.forget(visit.id);
     }
 
     /// The timer has gone off.
@@ -144,11 +145,11 @@ impl<H: Host> Desk<H> {
         let late: Vec<StreamId> = self
             .waiting
             .iter()
-            .filter(|(_, since)| is_late(**since))
+            .filter(|(_, since)| is_late(*since))
             .map(|(id, _)| *id)
             .collect();
         for id in late {
-            self.waiting.remove(&id);
+            self.forget(id);
             if self.worker.host.act_on(id).is_ok() {
                 self.answer(&Answer::refusal(
                     408,
@@ -156,6 +157,14 @@ impl<H: Host> Desk<H> {
                 ));
             }
         }
+    }
+
+    fn waits_for(&self, visit: StreamId) -> bool {
+        self.waiting.iter().any(|(id, _)| *id == visit)
+    }
+
+    fn forget(&mut self, visit: StreamId) {
+        self.waiting.retain(|(id, _)| *id != visit);
     }
 
     fn take_piece(&self, size: usize) -> HostResult<Vec<u8>> {
@@ -168,7 +177,7 @@ impl<H: Host> Desk<H> {
     }
 
     fn finish(&mut self, visit: &mut Visit, answer: &Answer) {
-        self.waiting.remove(&visit.id);
+        self.forget(visit.id);
         visit.body = Vec::new();
         self.answer(answer);
     }
@@ -205,10 +214,10 @@ impl<H: Host> Desk<H> {
         match ask {
             Ask::Hosts { cluster: None } => {
                 let all = self.look_at_all();
-                Answer::json(listing(all.iter().map(|(name, seen)| (name.as_str(), seen))))
+                Answer::json(listing(&all))
             }
             Ask::Hosts { cluster: Some(name) } => match self.look_at(name) {
-                Some(seen) => Answer::json(listing([(name.as_str(), &seen)].into_iter())),
+                Some(seen) => Answer::json(listing(&[(name.clone(), seen)])),
                 None => unknown_cluster(name),
             },
             Ask::Order => self.obey(body).unwrap_or_else(|refusal| refusal),
@@ -232,7 +241,7 @@ impl<H: Host> Desk<H> {
         }
     }
 
-    fn look_at_all(&mut self) -> BTreeMap<String, Seen> {
+    fn look_at_all(&mut self) -> Vec<(String, Seen)> {
         let names = self.worker.known_clusters();
         let seen = names.into_iter().filter_map(|name| {
             let seen = self.worker.look_at(&name)?;
@@ -346,7 +355,7 @@ impl<H: Host> Desk<H> {
     }
 }
 
-fn listing<'a>(clusters: impl Iterator<Item = (&'a str, &'a Seen)>) -> Writer {
+fn listing(clusters: &[(String, Seen)]) -> Writer {
     let mut json = Writer::default();
     json.object(|json| {
         json.name("clusters").object(|json| {

@@ -33,7 +33,11 @@ pub(super) fn show_cluster(json: &mut Writer, seen: &Seen) {
 /// A host.
 pub(super) fn show_host(json: &mut Writer, host: &HostHealth, seen: &Seen) {
     let left = |until: Timestamp| Some(until.since(seen.now)).filter(|left| !left.is_zero());
-    let failures = seen.failures.get(&host.addr).copied().unwrap_or_default();
+    let position = seen.table.position(host.addr);
+    let failures = position
+        .and_then(|at| seen.failures.get(at))
+        .copied()
+        .unwrap_or_default();
     json.object(|json| {
         json.name("address").text(&host.addr.to_string());
         show_state(json, host, &seen.policy, seen.now);

@@ -10,8 +10,7 @@ use crate::config::{ClusterPolicy, Config};
 use crate::health::{Change, ClusterTable, Control, EjectionRefusal, Event, ForeignCluster, HostHealth};
 use crate::host::{Cas, Host, HostError};
 use crate::metrics::ErrorCause;
-use crate::model::{HostAddr, Map, Timestamp};
-use std::collections::BTreeSet;
+use crate::model::Timestamp;
 use std::rc::Rc;
 
 const CONFIGURATION_KEY: &str = "sidestep/2/configuration";
@@ -23,8 +22,8 @@ pub struct Seen {
     pub table: ClusterTable,
     /// Its policy.
     pub policy: Rc<ClusterPolicy>,
-    /// Its hosts' failures in a row, where there are any.
-    pub failures: Map<HostAddr, u32>,
+    /// The failures in a row of its hosts, in their order.
+    pub failures: Vec<u32>,
     /// When it was looked at.
     pub now: Timestamp,
 }
@@ -111,14 +110,20 @@ impl<H: Host> Worker<H> {
     }
 
     /// All clusters that are known: that have a record, or that the configuration names. Sorted.
-    pub fn known_clusters(&mut self) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> = self.config.cluster_names().map(str::to_owned).collect();
-        match self.host.shared_data(CLUSTERS_KEY) {
-            Ok(found) => {
-                let listed = found.map_or_else(String::new, |(bytes, _)| String::from_utf8(bytes).unwrap_or_default());
-                names.extend(listed.lines().map(str::to_owned));
+    pub fn known_clusters(&mut self) -> Vec<String> {
+        let listed = match self.host.shared_data(CLUSTERS_KEY) {
+            Ok(found) => found.map_or_else(String::new, |(bytes, _)| String::from_utf8(bytes).unwrap_or_default()),
+            Err(error) => {
+                self.error(ErrorCause::SharedDataRead, format_args!("no list of clusters: {error}"));
+                String::new()
             }
-            Err(error) => self.error(ErrorCause::SharedDataRead, format_args!("no list of clusters: {error}")),
+        };
+        let mut names: Vec<String> = Vec::new();
+        for name in self.config.cluster_names().chain(listed.lines()) {
+            // Each into its place: to sort them takes more code than all else here.
+            if let Err(place) = names.binary_search_by(|known| known.as_str().cmp(name)) {
+                names.insert(place, name.to_owned());
+            }
         }
         names
     }
@@ -137,16 +142,15 @@ impl<H: Host> Worker<H> {
         let mut table = view.table().clone();
         let _ = table.settle(&policy, now);
         let hosts: Vec<HostHealth> = table.hosts().to_vec();
-        let mut failures = Map::default();
+        let mut failures = Vec::with_capacity(hosts.len());
         for host in &hosts {
             let streaks = self.streak(cluster, host).streaks;
-            let most = streaks
-                .any_5xx
-                .max(streaks.gateway_failure)
-                .max(streaks.local_origin_failure);
-            if most > 0 {
-                failures.insert(host.addr, most);
-            }
+            failures.push(
+                streaks
+                    .any_5xx
+                    .max(streaks.gateway_failure)
+                    .max(streaks.local_origin_failure),
+            );
         }
         Some(Seen {
             table,
