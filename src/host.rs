@@ -123,6 +123,8 @@ pub trait Host {
     fn remove_request_header(&self, name: &str) -> HostResult<()>;
     /// The piece of request body that has just come, `size` bytes.
     fn request_body(&self, size: usize) -> HostResult<Vec<u8>>;
+    /// Puts `body` in the place of the piece of request body that has just come, `size` bytes.
+    fn replace_request_body(&self, size: usize, body: &[u8]) -> HostResult<()>;
     /// Lets a request go on that was paused.
     fn resume_request(&self) -> HostResult<()>;
     /// Finds the request's route anew, by its headers as they are now; only in the request phase.

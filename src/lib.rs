@@ -21,10 +21,11 @@
 //! | [`host`] | what is asked of the proxy, as one trait |
 //! | [`worker`] | one worker's memory and its part in what all workers share |
 //! | [`stream`] | one request's way through all of it |
+//! | [`status`] | what people see and do by hand |
 //! | `shell` | what Envoy loads: the only code that names proxy-wasm, and the only unsafe code |
 //!
 //! From `model` to `metrics` everything is a function of its arguments: no clock, no randomness, no I/O (and one
-//! shared counter, [`retry::HeldBytes`]). `worker` and `stream` act on a [`host::Host`], which is Envoy, a simulator or
+//! shared counter, [`retry::HeldBytes`]). `worker`, `stream` and `status` act on a [`host::Host`], which is Envoy, a simulator or
 //! a test.
 
 #![deny(unsafe_code)]
@@ -53,6 +54,7 @@ pub mod model;
 pub mod pick;
 pub mod probe;
 pub mod retry;
+pub mod status;
 pub mod stream;
 pub mod worker;
 

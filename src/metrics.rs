@@ -206,6 +206,8 @@ metrics! {
     StandbyAttempts Counter "sidestep.standby.attempts" "Attempts sent to a standby cluster, first ones and retries.";
     RoutesChanging Counter "sidestep.routes.changing" "Routes seen to change requests after the filter: Envoy's router makes their retries.";
     RoutesRetrying Counter "sidestep.routes.retrying" "Routes seen to retry by themselves: the filter does not.";
+    StatusChanges Counter "sidestep.status.changes" "Changes made by hand: orders carried out, and clusters restored from a snapshot.";
+    StatusRefused Counter "sidestep.status.refused" "Requests to the status interface that were refused.";
     ErrorsClock Counter "sidestep.errors.clock" "Envoy did not tell the time.";
     ErrorsRequest Counter "sidestep.errors.request" "Envoy did not give the request.";
     ErrorsResponse Counter "sidestep.errors.response" "Envoy did not give the response's status or another header of it.";

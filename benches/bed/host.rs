@@ -142,6 +142,10 @@ impl Host for BenchHost {
         Err(UNUSED)
     }
 
+    fn replace_request_body(&self, _: usize, _: &[u8]) -> HostResult<()> {
+        Err(UNUSED)
+    }
+
     fn resume_request(&self) -> HostResult<()> {
         Err(UNUSED)
     }

@@ -76,6 +76,11 @@ impl<'a> Block<'a> {
         self.spelling = Spelling::Protobuf;
     }
 
+    /// Where this block stands.
+    pub(super) const fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The fields of this very block.
     pub(super) const fn fields(&self) -> &'a Fields {
         self.own
@@ -129,7 +134,7 @@ impl<'a> Block<'a> {
     }
 
     /// The error of a field that should be here.
-    fn missing(&self, name: &str, expected: &str) -> BoxedError {
+    pub(super) fn missing(&self, name: &str, expected: &str) -> BoxedError {
         self.path.field(name).error("nothing", expected)
     }
 
@@ -190,7 +195,7 @@ impl<'a> Block<'a> {
     }
 
     /// Refuses fields that nobody asked for, and a second field of the same name.
-    fn end(&self) -> Result<()> {
+    pub(super) fn end(&self) -> Result<()> {
         // Once a name repeats, this ends: so the inner loop runs over no more fields than there are known names.
         for (i, (written, value)) in self.own.iter().enumerate() {
             let Some(name) = self.known.iter().find(|name| self.spelling.is(name, written)) else {

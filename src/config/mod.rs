@@ -16,6 +16,7 @@ mod json;
 mod keep;
 mod matchers;
 mod names;
+mod order;
 mod outlier_detection;
 mod parse;
 mod picking;
@@ -24,12 +25,14 @@ mod retry;
 mod retry_limits;
 mod retry_on;
 mod slow;
+mod status;
 mod values;
 mod wire;
 
 pub use error::ConfigError;
 pub use keep::{Backup, Etcd, Fleet, Keep, Quorum};
 pub use matchers::{HeaderCondition, HeaderMatcher, MatchedOutcome, Matcher};
+pub use order::Order;
 pub use outlier_detection::OutlierDetection;
 pub use picking::{Admin, Picking};
 pub use probe::Probe;
@@ -37,12 +40,32 @@ pub use retry::{Engine, RetryBounds, RetryPolicy};
 pub use retry_limits::{BackOff, Hedge, HedgeDelay, Report, RetryBudget};
 pub use retry_on::RetryOn;
 pub use slow::Slow;
+pub use status::{StatusPolicy, Token};
 
 use crate::model::{HostAddr, Map};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The whole configuration of one plugin.
+/// What a plugin is there for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Role {
+    /// To watch hosts, and to step around those that fail.
+    Filter(Config),
+    /// To answer people: `status`.
+    Status(StatusPolicy),
+}
+
+impl Role {
+    /// Reads and checks a plugin's configuration. No bytes, or only white space, is the default configuration of a filter.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: where, what was found, and what would be right.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigError> {
+        parse::parse(bytes).map_err(|error| *error)
+    }
+}
+
+/// The whole configuration of one plugin that is a filter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// `picking.header`: lower-case name of the request header that the cluster's `override_host` policy reads.
@@ -87,12 +110,19 @@ pub struct ClusterPolicy {
 }
 
 impl Config {
-    /// Reads and checks the plugin's configuration. No bytes, or only white space, is the default configuration.
+    /// Reads and checks the configuration of a plugin that is a filter, as [`Role::from_json`] does.
     ///
     /// # Errors
     /// The first thing that is wrong: where, what was found, and what would be right.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigError> {
-        parse::parse(bytes).map_err(|error| *error)
+        match Role::from_json(bytes)? {
+            Role::Filter(config) => Ok(config),
+            Role::Status(_) => Err(ConfigError {
+                path: "status".to_owned(),
+                found: "a status interface".to_owned(),
+                expected: "a filter".to_owned(),
+            }),
+        }
     }
 
     /// The policy of the cluster called `name`: its own if it has one, else the global one.

@@ -5,8 +5,8 @@ use super::error::{BoxedError, Path};
 use super::field::Field;
 use super::json::{Fields, show_text};
 use super::{
-    Admin, ClusterPolicy, Config, Keep, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy,
-    RoutePolicy,
+    Admin, ClusterPolicy, Config, Keep, Matcher, OutlierDetection, Picking, Probe, RetryBounds, RetryPolicy, Role,
+    RoutePolicy, StatusPolicy,
 };
 use super::{document, values};
 use crate::model::{Map, Percent};
@@ -14,9 +14,12 @@ use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, BoxedError>;
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Role> {
     let json = document::read(bytes)?;
     Block::read(Path::top(), &json, None, |top| {
+        if top.own("status").is_some() {
+            return StatusPolicy::read_alone(top).map(Role::Status);
+        }
         let global = sections(top)?;
         let clusters = match top.take("clusters") {
             Some(field) => by_name(&field, "cluster", Some(top.fields()), cluster)?,
@@ -33,9 +36,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
             Some(field) => by_name(&field, "route", None, route)?,
             None => Map::default(),
         };
+        // Known, and not here.
+        let _ = top.take("status");
         // So that what is decided by route costs nothing where nothing is.
         routes.retain(|_, policy| **policy != RoutePolicy::default());
-        Ok(Config {
+        Ok(Role::Filter(Config {
             override_header: global.override_header,
             bounds: global.bounds,
             admin: global.admin,
@@ -43,7 +48,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Config> {
             default: Rc::new(global.policy),
             clusters,
             routes,
-        })
+        }))
     })
 }
 

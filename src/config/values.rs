@@ -105,7 +105,8 @@ pub(super) fn hosts(field: &Field<'_>, max_hosts: usize) -> Result<Vec<HostAddr>
     Ok(hosts)
 }
 
-fn host(item: &Field<'_>) -> Result<HostAddr> {
+/// A host.
+pub(super) fn host(item: &Field<'_>) -> Result<HostAddr> {
     const EXPECTED: &str = "an IP address with a port, such as \"10.0.0.1:8080\" or \"[2001:db8::1]:8080\"";
     let text = item.as_text().unwrap_or_default();
     // Names have letters, and at most the one colon before the port.

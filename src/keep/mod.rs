@@ -26,6 +26,7 @@
 
 mod backups;
 mod chain;
+mod checksum;
 pub mod etcd;
 pub mod fleet;
 mod keeper;

@@ -32,6 +32,7 @@
 //! The version is looked at first, so that a later one can be read beside this one. Whoever changes the form of a host or
 //! a control in the record makes another version here, and a reader of the old form for this one.
 
+use super::checksum::crc32;
 use super::state::{Changes, ClusterChange, ClusterUpdate, kept_host};
 use crate::health::{
     Control, HostHealth, Input, MAX_REASON, RecordError, decode_control, decode_host, encode_control, encode_host,
@@ -158,7 +159,7 @@ impl Snapshot {
         for (slot, byte) in out.iter_mut().skip(LENGTH_AT).zip(length.to_le_bytes()) {
             *slot = byte;
         }
-        let checksum = crc32fast::hash(&out);
+        let checksum = crc32(&out);
         put_number(&mut out, checksum);
         out
     }
@@ -187,7 +188,7 @@ fn decode_v1(bytes: &[u8], mut input: Input<'_>) -> Result<Snapshot> {
         return Err(SnapshotError::Length { found, expected });
     }
     let (content, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(RecordError::Short)?;
-    if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+    if crc32(content) != u32::from_le_bytes(*checksum) {
         return Err(SnapshotError::Checksum);
     }
     let body = input.rest().len().checked_sub(CHECKSUM).ok_or(RecordError::Short)?;

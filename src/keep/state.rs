@@ -1,7 +1,7 @@
 //! What is worth keeping of all clusters' tables, and what is new from one time to the next.
 
 use crate::health::{ClusterTable, Control, HostHealth, HostState, Probation, has_history, put_addr, shortened};
-use crate::model::{HostAddr, SortedMap, SortedSet, Timestamp};
+use crate::model::{HostAddr, SortedMap, Timestamp};
 use std::time::Duration;
 
 /// The kept part of all clusters' tables.
@@ -54,12 +54,15 @@ pub struct Misfit {
 impl State {
     /// What is to be kept of these clusters. One of which nothing is known is left out.
     pub fn of<'a>(tables: impl IntoIterator<Item = (&'a str, &'a ClusterTable)>) -> Self {
-        let kept = tables
-            .into_iter()
-            .map(|(name, table)| (name.to_owned(), kept_table(table)));
-        Self {
-            clusters: kept.filter(|(_, table)| !is_empty(table)).collect(),
+        // One by one: to collect a map takes a sort, whose code would be 20 kB of the module.
+        let mut clusters = SortedMap::default();
+        for (name, table) in tables {
+            let kept = kept_table(table);
+            if !is_empty(&kept) {
+                clusters.insert(name.to_owned(), kept);
+            }
         }
+        Self { clusters }
     }
 
     /// What is kept of a cluster.
@@ -80,18 +83,18 @@ impl State {
     /// What makes `newer` of this state.
     pub fn diff(&self, newer: &Self) -> Changes {
         let nothing = ClusterTable::default();
-        let names = self.clusters.keys().chain(newer.clusters.keys());
-        let names: SortedSet<&String> = names.map(|name| (name, ())).collect();
-        let clusters = names.into_iter().filter_map(|(name, ())| {
-            let change = match (self.clusters.get(name), newer.clusters.get(name)) {
-                (before, Some(after)) => ClusterChange::Changed(update(before.unwrap_or(&nothing), after)?),
-                (_, None) => ClusterChange::Removed,
-            };
-            Some((name.clone(), change))
-        });
-        Changes {
-            clusters: clusters.collect(),
+        let mut clusters = SortedMap::default();
+        for (name, after) in newer.clusters.iter() {
+            if let Some(update) = update(self.clusters.get(name).unwrap_or(&nothing), after) {
+                clusters.insert(name.clone(), ClusterChange::Changed(update));
+            }
         }
+        for name in self.clusters.keys() {
+            if !newer.clusters.contains_key(name) {
+                clusters.insert(name.clone(), ClusterChange::Removed);
+            }
+        }
+        Changes { clusters }
     }
 
     /// Makes this state another one: `old.apply(&old.diff(&new))` makes `new` of `old`.

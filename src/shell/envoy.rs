@@ -46,6 +46,10 @@ impl Host for Envoy {
         abi::buffer(Buffer::RequestBody, size)
     }
 
+    fn replace_request_body(&self, size: usize, body: &[u8]) -> HostResult<()> {
+        abi::replace_buffer(Buffer::RequestBody, size, body)
+    }
+
     fn resume_request(&self) -> HostResult<()> {
         abi::resume_request()
     }

@@ -10,6 +10,7 @@ mod envoy;
 mod http;
 mod logger;
 mod root;
+mod status;
 #[cfg(feature = "test-trap")]
 mod trap;
 

@@ -2,8 +2,10 @@
 
 use super::envoy::Envoy;
 use super::http::Http;
-use crate::config::Config;
+use super::status::{SharedDesk, Status};
+use crate::config::{Config, Role};
 use crate::host::{CalloutToken, GrpcToken, Host, StreamId};
+use crate::status::Desk;
 use crate::stream::Plugin;
 use crate::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -17,12 +19,15 @@ pub(super) type SharedPlugin = Rc<RefCell<Option<Plugin<Envoy>>>>;
 /// The plugin's root context.
 pub(super) struct Root {
     plugin: SharedPlugin,
+    /// Instead, if this is the status interface.
+    desk: Option<SharedDesk>,
 }
 
 impl Root {
     pub(super) fn new() -> Self {
         Self {
             plugin: SharedPlugin::default(),
+            desk: None,
         }
     }
 
@@ -35,13 +40,25 @@ impl Root {
     }
 
     /// Reads the configuration and starts the worker. An error is logged in one line, and Envoy refuses the plugin.
-    fn configure(&self) -> Result<(), String> {
+    fn configure(&mut self) -> Result<(), String> {
         let bytes = Envoy
             .configuration()
             .map_err(|error| format!("configuration not readable: {error}"))?;
-        let config = Config::from_json(&bytes).map_err(|error| format!("configuration refused: {error}"))?;
+        let role = Role::from_json(&bytes).map_err(|error| format!("configuration refused: {error}"))?;
         let mut plugin = self.plugin.try_borrow_mut().map_err(|error| error.to_string())?;
-        *plugin = Some(Plugin::new(Worker::start(Envoy, config, fingerprint(&bytes))));
+        match role {
+            Role::Filter(config) => {
+                let mut worker = Worker::start(Envoy, config, fingerprint(&bytes));
+                worker.leave_configuration(&bytes);
+                *plugin = Some(Plugin::new(worker));
+                self.desk = None;
+            }
+            Role::Status(policy) => {
+                let worker = Worker::start(Envoy, Config::default(), fingerprint(&bytes));
+                self.desk = Some(Rc::new(RefCell::new(Desk::new(worker, policy))));
+                *plugin = None;
+            }
+        }
         Ok(())
     }
 }
@@ -80,10 +97,18 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.with_plugin(Plugin::on_tick);
+        if let Some(desk) = &self.desk
+            && let Ok(mut desk) = desk.try_borrow_mut()
+        {
+            desk.on_tick();
+        }
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(Rc::clone(&self.plugin), StreamId(context_id))))
+        Some(match &self.desk {
+            Some(desk) => Box::new(Status::new(Rc::clone(desk), StreamId(context_id))),
+            None => Box::new(Http::new(Rc::clone(&self.plugin), StreamId(context_id))),
+        })
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -5,6 +5,7 @@
 //! data, under the keys that `worker::shared` lists.
 
 mod budget;
+mod by_hand;
 mod elected;
 mod keeping;
 mod record;
@@ -19,6 +20,7 @@ mod view;
 mod wants;
 mod windows;
 
+pub use by_hand::{Merged, NotMerged, NotObeyed, Seen};
 pub use record::Attempt;
 pub use report::Report;
 pub use steer::{Steering, Target};

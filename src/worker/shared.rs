@@ -8,6 +8,7 @@
 //! | `sidestep/2/restless` | until when some host of some cluster may get less than its share (8 bytes) |
 //! | `sidestep/2/clusters` | the clusters that have a record, one name a line |
 //! | `sidestep/2/elected/CONFIGURATION` | who probes: `worker::elected` |
+//! | `sidestep/2/configuration` | the filter's configuration, as it was written: `worker::by_hand` |
 //! | `sidestep/2/workers` | how many workers have started (8 bytes) |
 //!
 //! Shared data outlives the VM, is one for all workers and ends with the process; keys can't be deleted. The `2` is the

@@ -64,7 +64,7 @@ impl<H: Host> Worker<H> {
 
     /// Learns of clusters that other workers have met, and tells them of ours: so that each worker can settle the
     /// records of all, and the gauge counts all.
-    fn meet_clusters(&mut self) {
+    pub(super) fn meet_clusters(&mut self) {
         let (listed, cas) = match self.host.shared_data(CLUSTERS_KEY) {
             Ok(Some((bytes, cas))) => (String::from_utf8(bytes).unwrap_or_default(), cas),
             Ok(None) => (String::new(), Cas::ABSENT),

@@ -36,6 +36,7 @@ pub(crate) fn configuration(hosts: &[SocketAddr; 3], module: &Path) -> Result<St
         ("\n  clusters:\n", format!("\n  clusters:\n{CLUSTER_WITHOUT}")),
         ("port_value: 9901 ", "port_value: 0 ".to_owned()),
         ("port_value: 10000 ", "port_value: 0 ".to_owned()),
+        ("port_value: 10001 ", "port_value: 0 ".to_owned()),
         ("filename: dist/sidestep.wasm ", format!("filename: {module} ")),
         (&sample_ejection_time, ejection_time(BASE_EJECTION_TIME)),
     ] {

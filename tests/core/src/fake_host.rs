@@ -83,6 +83,8 @@ pub struct Seen {
     pub replaced: Option<Headers>,
     /// The statuses of its local replies.
     pub local_replies: Vec<u16>,
+    /// The headers and the body of the last one.
+    pub local_reply: (Headers, Vec<u8>),
     /// Whether it let a response go on.
     pub resumed: bool,
     /// Whether it reset the stream.
@@ -321,6 +323,11 @@ impl Host for FakeHost {
         Ok(self.0.request_body.borrow().clone())
     }
 
+    fn replace_request_body(&self, _: usize, body: &[u8]) -> HostResult<()> {
+        *self.0.request_body.borrow_mut() = body.to_vec();
+        Ok(())
+    }
+
     fn request_trailers(&self) -> HostResult<HeaderBlock> {
         Ok(HeaderBlock::default())
     }
@@ -363,8 +370,12 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn send_local_response(&self, status: u16, _: &[Pair<'_>], _: &[u8], _: &str) -> HostResult<()> {
-        self.0.seen.borrow_mut().local_replies.push(status);
+    fn send_local_response(&self, status: u16, headers: &[Pair<'_>], body: &[u8], _: &str) -> HostResult<()> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+        let seen = &mut self.0.seen.borrow_mut();
+        seen.local_replies.push(status);
+        seen.local_reply = (headers, body.to_vec());
         Ok(())
     }
 

@@ -69,6 +69,7 @@ fn every_field_of_the_configuration_is_in_the_readme() {
         r#"{"matchers": [{"header": {"stranger": 0}, "outcome": "ignored"}]}"#,
         r#"{"clusters": {"a": {"stranger": 0}}}"#,
         r#"{"routes": {"a": {"stranger": 0}}}"#,
+        r#"{"status": {"stranger": 0}}"#,
     ] {
         let error = sidestep::config::Config::from_json(stranger.as_bytes()).expect_err("a stranger");
         let known = error.expected.strip_prefix("one of ").expect("the known fields");

@@ -68,12 +68,12 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
     bad(
         "an unknown section",
         r#"{"retries": {"num_retries": 1}}"#,
-        r#"retries: found unknown field "retries"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
+        r#"retries: found unknown field "retries"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes, status, etcd, backup, fleet"#,
     ),
     bad(
         "hosts at the top",
         r#"{"hosts": ["10.0.0.1:80"]}"#,
-        r#"hosts: found unknown field "hosts"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
+        r#"hosts: found unknown field "hosts"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes, status, etcd, backup, fleet"#,
     ),
     bad(
         "an unknown field",
@@ -88,7 +88,7 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
     bad(
         "a name with a line break in it",
         r#"{"a\nb": 1}"#,
-        r#""a\nb": found unknown field "a\nb"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
+        r#""a\nb": found unknown field "a\nb"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes, status, etcd, backup, fleet"#,
     ),
     bad(
         "a section that is a list",
@@ -103,7 +103,7 @@ pub(super) const DOCUMENT: &[BadConfig] = &[
     bad(
         "a section nearly right",
         r#"{"outlier-detections": {}}"#,
-        r#"outlier-detections: found unknown field "outlier-detections"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes (did you mean outlier_detection?)"#,
+        r#"outlier-detections: found unknown field "outlier-detections"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes, status, etcd, backup, fleet (did you mean outlier_detection?)"#,
     ),
     bad(
         "the same field twice",

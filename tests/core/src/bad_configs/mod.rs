@@ -2,12 +2,14 @@
 
 mod clusters;
 mod document;
+mod keep;
 mod matchers;
 mod probe;
 mod protobuf;
 mod retries;
 mod retry_on;
 mod slow;
+mod status;
 mod values;
 
 /// A configuration that is refused.
@@ -34,6 +36,8 @@ const TABLES: &[&[BadConfig]] = &[
     slow::SLOW_AND_PICKING,
     probe::PROBE,
     matchers::MATCHERS,
+    status::STATUS,
+    keep::KEEP,
 ];
 
 const fn bad(name: &'static str, json: &'static str, error: &'static str) -> BadConfig {

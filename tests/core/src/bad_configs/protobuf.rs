@@ -176,7 +176,7 @@ pub(super) const PROTOBUF: &[BadConfig] = &[
     bad(
         "the section in camel case",
         r#"{"outlierDetection": {}}"#,
-        r#"outlierDetection: found unknown field "outlierDetection"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes (did you mean outlier_detection?)"#,
+        r#"outlierDetection: found unknown field "outlierDetection"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes, status, etcd, backup, fleet (did you mean outlier_detection?)"#,
     ),
     bad(
         "digits outside of outlier_detection",

@@ -91,7 +91,7 @@ pub(super) const RETRIES: &[BadConfig] = &[
     bad(
         "a standby for all",
         r#"{"standby_cluster": "b"}"#,
-        r#"standby_cluster: found unknown field "standby_cluster"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes"#,
+        r#"standby_cluster: found unknown field "standby_cluster"; expected one of outlier_detection, retry, picking, probe, matchers, clusters, routes, status, etcd, backup, fleet"#,
     ),
     bad(
         "keys for all routes",

@@ -5,6 +5,20 @@ use super::GoodConfig;
 /// Configurations with such sections.
 pub const SECTION_CONFIGS: &[GoodConfig] = &[
     GoodConfig {
+        name: "backups and a fleet with every default",
+        json: r#"{
+            "etcd": {"cluster": "etcd", "timeout": "1s", "prefix": "/sidestep", "metadata": {}},
+            "backup": {"interval": "10m", "max_age": "1h", "keep": 2},
+            "fleet": {"name": "default", "zone": "", "quorum": 2, "lease": "10s"}
+        }"#,
+        same_as: r#"{"backup": {}, "fleet": {}}"#,
+    },
+    GoodConfig {
+        name: "an etcd that nothing is kept in",
+        json: r#"{"etcd": {}}"#,
+        same_as: "{}",
+    },
+    GoodConfig {
         name: "a probe with every default",
         json: r#"{"probe": {
             "enabled": true, "path": "/", "method": "GET", "expected_statuses": ["200-299"], "interval": "5s",

@@ -30,6 +30,7 @@ mod retry;
 mod retry_storm;
 mod slow;
 mod standby;
+mod status;
 mod steady;
 mod steering;
 mod telling;

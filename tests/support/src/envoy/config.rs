@@ -34,6 +34,8 @@ pub struct EnvoyConfig {
     /// Whether Envoy follows a file with its listeners (LDS).
     listeners_from_file: bool,
     node: String,
+    /// The plugin configuration of a status listener.
+    status: Option<Value>,
     /// The format of its lines.
     access_log: Option<String>,
     override_header: String,
@@ -47,6 +49,8 @@ struct Filter {
     vm_id: String,
     configuration: Option<Value>,
     failure_policy: String,
+    /// `allow_on_headers_stop_iteration`.
+    reads_bodies: bool,
 }
 
 impl EnvoyConfig {
@@ -61,6 +65,7 @@ impl EnvoyConfig {
                 vm_id: "sidestep".to_owned(),
                 configuration: Some(as_text("{}")),
                 failure_policy: "FAIL_RELOAD".to_owned(),
+                reads_bodies: false,
             }),
             before: Vec::new(),
             after: Vec::new(),
@@ -72,6 +77,7 @@ impl EnvoyConfig {
             plain_listener: false,
             listeners_from_file: false,
             node: "test".to_owned(),
+            status: None,
             access_log: None,
             override_header: "x-sidestep-host".to_owned(),
             workers: 2,
@@ -281,6 +287,13 @@ impl EnvoyConfig {
         self
     }
 
+    /// A listener more, of the same module with this plugin configuration: [`Envoy::status_client`](super::Envoy::status_client).
+    #[must_use]
+    pub fn and_status(mut self, plugin: &Value) -> Self {
+        self.status = Some(plugin.clone());
+        self
+    }
+
     /// Worker threads, instead of 2.
     #[must_use]
     pub fn workers(mut self, workers: u32) -> Self {
@@ -306,6 +319,14 @@ impl EnvoyConfig {
         let mut listeners = vec![self.listener("main", self.filter.as_ref(), &access_log)];
         if self.plain_listener {
             listeners.push(self.listener("plain", None, &access_log));
+        }
+        if let (Some(plugin), Some(filter)) = (&self.status, &self.filter) {
+            let filter = Filter {
+                configuration: Some(as_text(&plugin.to_string())),
+                reads_bodies: true,
+                ..filter.clone()
+            };
+            listeners.push(self.listener("status", Some(&filter), &access_log));
         }
         listeners
     }
@@ -406,6 +427,9 @@ impl Filter {
                 "code": {"local": {"filename": self.wasm}},
             },
         });
+        if self.reads_bodies {
+            config["allow_on_headers_stop_iteration"] = json!(true);
+        }
         if let Some(configuration) = &self.configuration {
             config["configuration"] = configuration.clone();
         }

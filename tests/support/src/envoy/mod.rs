@@ -88,6 +88,7 @@ pub struct Envoy {
     admin: Client,
     main: SocketAddr,
     plain: Option<SocketAddr>,
+    status: Option<SocketAddr>,
 }
 
 impl Envoy {
@@ -143,6 +144,7 @@ impl Envoy {
                 answer: format!("{addresses:?}"),
             })?,
             plain: addresses.remove("plain"),
+            status: addresses.remove("status"),
         })
     }
 
@@ -177,6 +179,15 @@ impl Envoy {
     #[must_use]
     pub fn plain_client(&self) -> Client {
         Client::new(self.plain.expect("EnvoyConfig::and_without_filter"))
+    }
+
+    /// A client of the status listener.
+    ///
+    /// # Panics
+    /// The configuration did not ask for [one](EnvoyConfig::and_status).
+    #[must_use]
+    pub fn status_client(&self) -> Client {
+        Client::new(self.status.expect("EnvoyConfig::and_status"))
     }
 
     /// A gRPC client of the listener, with a connection of its own.
