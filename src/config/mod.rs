@@ -50,7 +50,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Role {
     /// To watch hosts, and to step around those that fail.
-    Filter(Config),
+    Filter(Box<Config>),
     /// To answer people: `status`.
     Status(StatusPolicy),
 }
@@ -116,7 +116,7 @@ impl Config {
     /// The first thing that is wrong: where, what was found, and what would be right.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ConfigError> {
         match Role::from_json(bytes)? {
-            Role::Filter(config) => Ok(config),
+            Role::Filter(config) => Ok(*config),
             Role::Status(_) => Err(ConfigError {
                 path: "status".to_owned(),
                 found: "a status interface".to_owned(),

@@ -40,7 +40,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Role> {
         let _ = top.take("status");
         // So that what is decided by route costs nothing where nothing is.
         routes.retain(|_, policy| **policy != RoutePolicy::default());
-        Ok(Role::Filter(Config {
+        Ok(Role::Filter(Box::new(Config {
             override_header: global.override_header,
             bounds: global.bounds,
             admin: global.admin,
@@ -48,7 +48,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Role> {
             default: Rc::new(global.policy),
             clusters,
             routes,
-        }))
+        })))
     })
 }
 

@@ -48,7 +48,7 @@ impl Root {
         let mut plugin = self.plugin.try_borrow_mut().map_err(|error| error.to_string())?;
         match role {
             Role::Filter(config) => {
-                let mut worker = Worker::start(Envoy, config, fingerprint(&bytes));
+                let mut worker = Worker::start(Envoy, *config, fingerprint(&bytes));
                 worker.leave_configuration(&bytes);
                 *plugin = Some(Plugin::new(worker));
                 self.desk = None;

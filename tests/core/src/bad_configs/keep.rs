@@ -3,7 +3,11 @@
 use super::{BadConfig, bad};
 
 pub(super) const KEEP: &[BadConfig] = &[
-    bad("etcd for one cluster", r#"{"clusters": {"a": {"etcd": {}}}}"#, "?"),
+    bad(
+        "etcd for one cluster",
+        r#"{"clusters": {"a": {"etcd": {}}}}"#,
+        r#"clusters.a.etcd: found unknown field "etcd"; expected one of standby_cluster, outlier_detection, retry, picking, probe, matchers, hosts"#,
+    ),
     bad(
         "a fleet for one cluster",
         r#"{"clusters": {"a": {"fleet": {}}}}"#,
@@ -19,8 +23,16 @@ pub(super) const KEEP: &[BadConfig] = &[
         r#"{"etcd": {"timeout": "1ms"}}"#,
         r#"etcd.timeout: found "1ms"; expected a duration from 10ms to 1m, such as "30s" or "250ms""#,
     ),
-    bad("a prefix that ends in a slash", r#"{"etcd": {"prefix": "/a/"}}"#, "?"),
-    bad("no prefix", r#"{"etcd": {"prefix": ""}}"#, "?"),
+    bad(
+        "a prefix that ends in a slash",
+        r#"{"etcd": {"prefix": "/a/"}}"#,
+        r#"etcd.prefix: found "/a/"; expected what keys begin with, such as "/sidestep": not empty, without a "/" at the end"#,
+    ),
+    bad(
+        "no prefix",
+        r#"{"etcd": {"prefix": ""}}"#,
+        r#"etcd.prefix: found ""; expected what keys begin with, such as "/sidestep": not empty, without a "/" at the end"#,
+    ),
     bad(
         "metadata with a name of gRPC's own",
         r#"{"etcd": {"metadata": {"grpc-timeout": "1S"}}}"#,
