@@ -9,8 +9,7 @@ use crate::model::{Entropy, HostAddr, Timestamp};
 use std::time::Duration;
 
 impl ClusterTable {
-    /// Ejects a host that so many sidecars have ejected, if the limits allow it. A host that nobody here has met is met by
-    /// that.
+    /// Ejects a host that so many sidecars have ejected, if it is known here and the limits allow it.
     pub fn fleet_ejects(
         &mut self,
         addr: HostAddr,
@@ -19,13 +18,6 @@ impl ClusterTable {
         now: Timestamp,
         entropy: &mut Entropy,
     ) -> Change {
-        let is_new = self.position(addr).is_none();
-        if is_new {
-            if self.hosts().len() >= policy.picking.max_hosts {
-                return Change::default();
-            }
-            self.insert(addr, now);
-        }
         let charge = Charge {
             host: addr,
             detector: Detector::Fleet,
@@ -33,11 +25,7 @@ impl ClusterTable {
             ejections: self.get(addr).map_or(0, |host| host.ejections),
             cleared: None,
         };
-        let change = self.accuse(&charge, policy, now, entropy);
-        if is_new && !change.changed {
-            let _ = self.remove(addr, policy);
-        }
-        change
+        self.accuse(&charge, policy, now, entropy)
     }
 
     /// Too few sidecars say any more that a host must be out: what was done for their sake ends, and the host may prove
@@ -66,6 +54,7 @@ impl ClusterTable {
         ejections
             .filter(|(_, ejection)| {
                 ejection.until > now
+                    && ejection.at != Timestamp::ZERO
                     && now.since(ejection.at) >= since
                     && !matches!(ejection.detector, Detector::Fleet | Detector::Control)
             })

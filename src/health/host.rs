@@ -24,7 +24,7 @@ pub enum HostState {
 /// A time without traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ejection {
-    /// When it began.
+    /// When it began; zero if it was restored, so that nobody here saw why.
     pub at: Timestamp,
     /// `ejected_until`: when it ends.
     pub until: Timestamp,

@@ -131,7 +131,8 @@ impl ClusterTable {
                     _ => ejection.until.min(now.after(longest)),
                 };
                 host.state = HostState::Ejected(Ejection {
-                    at: ejection.at.min(now),
+                    // What others saw, or this one before, is no evidence of its own.
+                    at: Timestamp::ZERO,
                     until,
                     detector,
                 });

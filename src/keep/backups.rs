@@ -16,6 +16,9 @@ const INCREMENTS: u32 = 16;
 /// What etcd takes in one request is 1.5 MiB by default.
 const MAX_BYTES: usize = 1_400_000;
 
+/// The most keys that one write deletes: the rest has time until the next one.
+const MOST_DELETED: usize = 40;
+
 /// How far clocks of a fleet may be apart.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 
@@ -281,7 +284,11 @@ impl Backups {
             others => fulls.map(|(at, _)| *at).nth(others - 1),
         };
         oldest.map_or_else(Vec::new, |oldest| {
-            self.known.range(..oldest).map(|(at, _)| *at).collect()
+            self.known
+                .range(..oldest)
+                .map(|(at, _)| *at)
+                .take(MOST_DELETED)
+                .collect()
         })
     }
 

@@ -34,6 +34,15 @@ pub struct RangeRequest {
     /// The first key that is not wanted.
     #[prost(bytes = "vec", tag = "2")]
     pub range_end: Vec<u8>,
+    /// The most keys; 0 for all.
+    #[prost(int64, tag = "3")]
+    pub limit: i64,
+    /// `sort_order`, by key: 2 for the last ones first.
+    #[prost(int32, tag = "5")]
+    pub descending: i32,
+    /// Whether their values are not wanted.
+    #[prost(bool, tag = "8")]
+    pub keys_only: bool,
 }
 
 /// `RangeResponse`.
@@ -88,12 +97,40 @@ pub enum Op {
     Delete(DeleteRequest),
 }
 
-/// `TxnRequest`, without conditions: all of it is done, or nothing.
+/// `Compare`, of a key's version.
+#[derive(Clone, PartialEq, Message)]
+pub struct Compare {
+    /// 0: they are equal.
+    #[prost(int32, tag = "1")]
+    pub result: i32,
+    /// 0: the version.
+    #[prost(int32, tag = "2")]
+    pub target: i32,
+    /// The key.
+    #[prost(bytes = "vec", tag = "3")]
+    pub key: Vec<u8>,
+    /// With this; 0 if there is no such key. Which of several things is compared is said by its being there.
+    #[prost(int64, optional, tag = "4")]
+    pub version: Option<i64>,
+}
+
+/// `TxnRequest`: if all comparisons hold, all of it is done, else nothing.
 #[derive(Clone, PartialEq, Message)]
 pub struct TxnRequest {
+    /// What must hold.
+    #[prost(message, repeated, tag = "1")]
+    pub compare: Vec<Compare>,
     /// What is done.
     #[prost(message, repeated, tag = "2")]
     pub success: Vec<RequestOp>,
+}
+
+/// `TxnResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub struct TxnResponse {
+    /// Whether it was done.
+    #[prost(bool, tag = "2")]
+    pub succeeded: bool,
 }
 
 /// `LeaseGrantRequest`.
@@ -128,13 +165,30 @@ pub struct LeaseKeepAliveResponse {
     pub ttl: i64,
 }
 
-/// `WatchRequest`, which creates a watch.
+/// `WatchRequest`, which creates a watch, or asks whether those of the stream still stand.
 #[derive(Clone, PartialEq, Message)]
 pub struct WatchRequest {
     /// What is watched.
     #[prost(message, optional, tag = "1")]
     pub create: Option<WatchCreateRequest>,
+    /// A sign is wanted.
+    #[prost(message, optional, tag = "3")]
+    pub progress: Option<WatchProgressRequest>,
 }
+
+impl WatchRequest {
+    /// Asks for a sign.
+    pub const fn progress() -> Self {
+        Self {
+            create: None,
+            progress: Some(WatchProgressRequest {}),
+        }
+    }
+}
+
+/// `WatchProgressRequest`.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct WatchProgressRequest {}
 
 /// `WatchCreateRequest`: the keys from `key` to before `range_end`.
 #[derive(Clone, PartialEq, Message)]
@@ -189,6 +243,16 @@ pub fn put(key: String, value: Vec<u8>, lease: i64) -> RequestOp {
     let key = key.into_bytes();
     RequestOp {
         op: Some(Op::Put(PutRequest { key, value, lease })),
+    }
+}
+
+/// There is no such key.
+pub fn absent(key: &str) -> Compare {
+    Compare {
+        result: 0,
+        target: 0,
+        key: key.as_bytes().to_vec(),
+        version: Some(0),
     }
 }
 

@@ -5,6 +5,8 @@
 //! | `PREFIX/1/fleet/NAME/ZONE/member/SIDECAR` | the sidecar is alive |
 //! | `PREFIX/1/fleet/NAME/ZONE/ejected/CLUSTER/HOST/SIDECAR` | it has ejected the host, by what it saw itself |
 //!
+//! A SIDECAR is its node, a `-` and a number of the process; or only that, if the node has no name.
+//!
 //! All keys of a sidecar are under one lease of its own: when it is not heard of any more they end. No zone is written as
 //! `-`; in names `%` and `/` are written as `%25` and `%2F`. The value is when the ejection ends, in ms since the Unix
 //! epoch, a blank, and its detector: for people, nobody else reads it.
@@ -126,7 +128,17 @@ impl Reports {
 
     /// How many sidecars are alive.
     pub fn alive(&self) -> usize {
-        self.members.len()
+        distinct(&self.members)
+    }
+
+    /// How many hosts are reported.
+    pub const fn len(&self) -> usize {
+        self.ejected.len()
+    }
+
+    /// Whether none is.
+    pub const fn is_empty(&self) -> bool {
+        self.ejected.is_empty()
     }
 
     /// The hosts that a quorum has ejected, and how many have.
@@ -134,9 +146,20 @@ impl Reports {
         let needed = quorum.of(self.alive());
         self.ejected
             .iter()
-            .map(|(place, by)| (place, by.len()))
+            .map(|(place, by)| (place, distinct(by)))
             .filter(move |(_, count)| *count >= needed)
     }
+}
+
+/// How many sidecars these are. Two processes of one node are one: the one before may still have its lease.
+fn distinct(processes: &SortedSet<String>) -> usize {
+    let node = |process: &String| {
+        process
+            .rsplit_once('-')
+            .map_or(process.clone(), |(node, _)| node.to_owned())
+    };
+    let nodes: SortedSet<String> = processes.keys().map(|process| (node(process), ())).collect();
+    nodes.len()
 }
 
 fn escaped(name: &str) -> String {

@@ -9,23 +9,26 @@
 
 use super::backups::Backups;
 use super::etcd::{
-    KeyValue, LeaseGrantResponse, LeaseKeepAliveResponse, RangeRequest, RangeResponse, TxnRequest, WatchCreateRequest,
-    WatchRequest, WatchResponse, delete, end_of, put,
+    KeyValue, LeaseGrantResponse, LeaseKeepAliveResponse, RangeRequest, RangeResponse, TxnRequest, TxnResponse,
+    WatchCreateRequest, WatchRequest, WatchResponse, absent, delete, end_of, put,
 };
 use super::fleet::{Place, Reports};
 use super::link::Link;
 use super::member::{Member, Words};
 use super::{Refusal, State};
 use crate::config::{Fleet, Keep};
-use crate::model::{Entropy, SortedMap, Timestamp};
+use crate::model::{Entropy, Map, SortedMap, Timestamp};
 use prost::Message;
 use std::time::Duration;
 
 /// No more writes than one in this time.
 const BETWEEN_WRITES: Duration = Duration::from_secs(1);
 
-/// The most operations of one write; etcd's limit is 128.
-const MAX_OPERATIONS: usize = 100;
+/// A watch that has not told anything for this long is asked whether it still does.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// And if it does not say so within this time, it is opened anew.
+const DEAF: Duration = Duration::from_secs(3);
 
 /// Who this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub enum Purpose {
     Write,
     /// To hear of changes: a stream, which stays.
     Watch,
+    /// To hear on that stream whether it still tells: no call of its own.
+    Progress,
 }
 
 impl Purpose {
@@ -63,7 +68,7 @@ impl Purpose {
             Self::Grant => ("etcdserverpb.Lease", "LeaseGrant"),
             Self::KeepAlive => ("etcdserverpb.Lease", "LeaseKeepAlive"),
             Self::Write => ("etcdserverpb.KV", "Txn"),
-            Self::Watch => ("etcdserverpb.Watch", "Watch"),
+            Self::Watch | Self::Progress => ("etcdserverpb.Watch", "Watch"),
         }
     }
 }
@@ -123,12 +128,17 @@ struct Writing {
 #[derive(Debug)]
 pub struct Keeper {
     me: Identity,
-    link: Link,
+    links: Map<Purpose, Link>,
+    /// When anything was last heard.
+    heard: Option<Timestamp>,
     backups: Option<Backups>,
     found: Progress,
     revision: i64,
     member: Option<Member>,
     watch: Progress,
+    /// When the watch last told something, and since when it is asked whether it still does.
+    told: Timestamp,
+    prodded: Option<Timestamp>,
     /// The stream is of no use any more, and to be ended.
     ends_watch: bool,
     writing: Option<Writing>,
@@ -146,12 +156,15 @@ impl Keeper {
         });
         Self {
             me,
-            link: Link::default(),
+            links: Map::default(),
+            heard: None,
             backups,
             found: Progress::ToDo,
             revision: 0,
             member,
             watch: Progress::ToDo,
+            told: Timestamp::ZERO,
+            prodded: None,
             ends_watch: false,
             writing: None,
             last_write: None,
@@ -163,10 +176,13 @@ impl Keeper {
         self.backups.is_none() || self.found == Progress::Done
     }
 
-    /// What the fleet reports; `None` while that is not known.
-    pub fn reports(&self) -> Option<(&Reports, &Fleet)> {
+    /// What the fleet reports; `None` while that is not known, and when nothing was heard for so long that the reports may
+    /// have ended with their leases.
+    pub fn reports(&self, now: Timestamp) -> Option<(&Reports, &Fleet)> {
         let member = self.member.as_ref()?;
-        (member.found == Progress::Done).then_some((&member.reports, &member.settings))
+        let heard = self.heard?;
+        let is_fresh = heard <= now && now.since(heard) <= member.settings.lease;
+        (member.found == Progress::Done && is_fresh).then_some((&member.reports, &member.settings))
     }
 
     /// Whether the next step must be given the state, changed or not.
@@ -191,25 +207,31 @@ impl Keeper {
             backups.see(state);
         }
         let mut asks = Vec::new();
-        if !self.link.is_open(now) {
-            return asks;
-        }
         if let Some(backups) = &self.backups
             && self.found == Progress::ToDo
+            && self.is_open(Purpose::FindBackups, now)
         {
             self.found = Progress::Asked;
             asks.push(find(Purpose::FindBackups, backups.prefix()));
         }
+        let may_find = self.is_open(Purpose::FindReports, now);
+        let may_grant = self.is_open(Purpose::Grant, now) && self.is_open(Purpose::KeepAlive, now);
         if let Some(member) = &mut self.member {
-            if member.found == Progress::ToDo {
+            if member.found == Progress::ToDo && may_find {
                 member.found = Progress::Asked;
                 asks.push(find(Purpose::FindReports, member.keys.prefix()));
             }
-            asks.extend(member.keep_lease(now));
+            if may_grant {
+                asks.extend(member.keep_lease(now));
+            }
         }
-        asks.extend(self.watch());
+        asks.extend(self.watch(now));
         asks.extend(self.write(&present.reports, now));
         asks
+    }
+
+    fn is_open(&self, purpose: Purpose, now: Timestamp) -> bool {
+        self.links.get(&purpose).is_none_or(|link| link.is_open(now))
     }
 
     /// What is there must be read anew, and watched from there.
@@ -228,14 +250,19 @@ impl Keeper {
         }
     }
 
-    fn watch(&mut self) -> Option<Ask> {
+    fn watch(&mut self, now: Timestamp) -> Option<Ask> {
         let backups = self.backups.as_ref();
         let is_found = (backups.is_none() || self.found == Progress::Done)
             && self.member.as_ref().is_none_or(|member| member.found == Progress::Done);
-        if self.watch != Progress::ToDo || !is_found {
+        if self.watch == Progress::Done {
+            return self.prod(now);
+        }
+        if !is_found || !self.is_open(Purpose::Watch, now) {
             return None;
         }
         self.watch = Progress::Done;
+        self.told = now;
+        self.prodded = None;
         let backups = backups.map(|backups| watch(backups.prefix(), self.revision));
         let member = self.member.as_ref();
         let member = member.map(|member| watch(member.keys.prefix(), member.revision));
@@ -245,16 +272,36 @@ impl Keeper {
         })
     }
 
+    /// A stream may be dead without a sign, as when the member of etcd behind it is frozen while the others answer.
+    fn prod(&mut self, now: Timestamp) -> Option<Ask> {
+        match self.prodded {
+            // A moment in the future is from before the clock was set back.
+            Some(prodded) if prodded > now || now.since(prodded) > DEAF => {
+                self.prodded = None;
+                self.look_again();
+                None
+            }
+            None if self.told > now || now.since(self.told) >= QUIET => {
+                self.prodded = Some(now);
+                Some(Ask {
+                    purpose: Purpose::Progress,
+                    messages: vec![WatchRequest::progress().encode_to_vec()],
+                })
+            }
+            _ => None,
+        }
+    }
+
     fn write(&mut self, reports: &SortedMap<Place, String>, now: Timestamp) -> Option<Ask> {
         // A last write in the future is from before the clock was set back.
         let waits = self
             .last_write
             .is_some_and(|last| last <= now && now.since(last) < BETWEEN_WRITES);
-        if self.writing.is_some() || waits {
+        if self.writing.is_some() || waits || !self.is_open(Purpose::Write, now) {
             return None;
         }
         let mut writing = Writing::default();
-        let mut operations = Vec::new();
+        let (mut compare, mut operations) = (Vec::new(), Vec::new());
         if let Some(member) = &self.member {
             member.write(&self.me.sidecar, reports, &mut writing.member, &mut operations);
         }
@@ -263,18 +310,23 @@ impl Keeper {
             && let Some(backup) = backups.next(now)
         {
             writing.backup = Some(backup.bytes.len());
+            // Should anybody have written there, nothing of it is done.
+            compare.push(absent(&backup.key));
             operations.push(put(backup.key, backup.bytes, 0));
-            let room = MAX_OPERATIONS.saturating_sub(operations.len());
-            operations.extend(backup.deletes.into_iter().take(room).map(delete));
+            operations.extend(backup.deletes.into_iter().map(delete));
         }
         if operations.is_empty() {
             return None;
         }
         self.writing = Some(writing);
         self.last_write = Some(now);
+        let write = TxnRequest {
+            compare,
+            success: operations,
+        };
         Some(Ask {
             purpose: Purpose::Write,
-            messages: vec![TxnRequest { success: operations }.encode_to_vec()],
+            messages: vec![write.encode_to_vec()],
         })
     }
 
@@ -282,10 +334,9 @@ impl Keeper {
     pub fn answered(&mut self, purpose: Purpose, bytes: &[u8], now: Timestamp, entropy: &mut Entropy) -> Learned {
         match self.read(purpose, bytes, now) {
             Ok(learned) => {
-                let was_away = self.link.answered(now);
-                if was_away && matches!(purpose, Purpose::Grant | Purpose::KeepAlive | Purpose::Write) {
-                    // Who knows what was missed. A stream may be dead without a sign.
-                    self.look_again();
+                self.heard = Some(now);
+                if let Some(link) = self.links.get_mut(&purpose) {
+                    link.answered();
                 }
                 learned
             }
@@ -326,16 +377,20 @@ impl Keeper {
                 }
             }
             Purpose::Write => {
+                if !TxnResponse::decode(bytes).map_err(unreadable)?.succeeded {
+                    return Err("somebody else has written there".to_owned());
+                }
                 if let Some(writing) = self.writing.take() {
                     learned.written = self.written(writing);
                 }
             }
-            Purpose::Watch => {
+            Purpose::Watch | Purpose::Progress => {
                 let told = WatchResponse::decode(bytes).map_err(unreadable)?;
                 if told.canceled {
-                    self.look_again();
-                    return Ok(learned);
+                    return Err("the watch is canceled".to_owned());
                 }
+                self.told = now;
+                self.prodded = None;
                 for event in told.events {
                     if let Some(kv) = event.kv {
                         self.changed(kv, event.kind != 0, now, &mut learned);
@@ -383,7 +438,8 @@ impl Keeper {
 
     /// A call failed, or the stream has ended.
     pub fn failed(&mut self, purpose: Purpose, why: String, now: Timestamp, entropy: &mut Entropy) -> Learned {
-        self.link.failed(now, entropy);
+        let link = self.links.entry(purpose).or_default();
+        link.failed(now, entropy);
         match purpose {
             Purpose::FindBackups => self.found = Progress::ToDo,
             Purpose::FindReports => {
@@ -405,11 +461,12 @@ impl Keeper {
                 if let Some(member) = &mut self.member {
                     member.doubt();
                 }
+                if self.found == Progress::Done {
+                    self.found = Progress::ToDo;
+                }
             }
-            Purpose::Watch => {
-                self.watch = Progress::ToDo;
-                self.look_again();
-            }
+            // Should the stream still be there, it is ended.
+            Purpose::Watch | Purpose::Progress => self.look_again(),
         }
         Learned {
             failed: Some(why),
@@ -422,6 +479,10 @@ fn find(purpose: Purpose, prefix: &str) -> Ask {
     let request = RangeRequest {
         key: prefix.as_bytes().to_vec(),
         range_end: end_of(prefix),
+        // However much there is: the newest, by their keys.
+        limit: if purpose == Purpose::FindBackups { 512 } else { 200_000 },
+        descending: if purpose == Purpose::FindBackups { 2 } else { 0 },
+        keys_only: purpose == Purpose::FindReports,
     };
     Ask {
         purpose,
@@ -436,5 +497,9 @@ fn watch(prefix: &str, revision: i64) -> Vec<u8> {
         range_end: end_of(prefix),
         start_revision: revision.saturating_add(1),
     };
-    WatchRequest { create: Some(create) }.encode_to_vec()
+    WatchRequest {
+        create: Some(create),
+        progress: None,
+    }
+    .encode_to_vec()
 }

@@ -1,4 +1,5 @@
-//! Whether etcd can be asked now, and what is waited for.
+//! Whether etcd can be asked now, for each purpose by itself: what is refused again and again must not be made up for by
+//! what is answered.
 
 use crate::model::{Entropy, Timestamp};
 use std::time::Duration;
@@ -6,19 +7,14 @@ use std::time::Duration;
 /// After the first failure etcd is left alone for this long, and twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// After failures for this long something may have been missed.
-const AWAY: Duration = Duration::from_secs(3);
-
 /// And never for longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// The way to etcd.
+/// The way to etcd, for one purpose.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Link {
     /// Failures since the last answer.
     failures: u32,
-    /// When the first of them was.
-    failing_since: Timestamp,
     /// It is not asked before.
     paused_until: Timestamp,
 }
@@ -30,12 +26,9 @@ impl Link {
         self.paused_until <= now || self.paused_until.since(now) > LONGEST_PAUSE * 2
     }
 
-    /// It has answered. Returns whether it had been away: not whether a single call was lost, as happens where one of
-    /// etcd's members is down.
-    pub(super) fn answered(&mut self, now: Timestamp) -> bool {
-        let was_away = self.failures > 0 && now.since(self.failing_since) >= AWAY;
+    /// It has answered.
+    pub(super) const fn answered(&mut self) {
         self.failures = 0;
-        was_away
     }
 
     /// It has not answered, or not well. The pause has jitter, so that a fleet does not come back all at once.
@@ -43,9 +36,6 @@ impl Link {
         let pause = FIRST_PAUSE
             .saturating_mul(1 << self.failures.min(10))
             .min(LONGEST_PAUSE);
-        if self.failures == 0 {
-            self.failing_since = now;
-        }
         self.failures = self.failures.saturating_add(1);
         let nanos = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
         self.paused_until = now.after(pause / 2 + Duration::from_nanos(entropy.below(nanos / 2 + 1)));
@@ -72,10 +62,8 @@ mod tests {
             now = now.after(most);
             assert!(link.is_open(now), "{failures}");
         }
-        assert!(link.answered(now));
-        assert!(!link.answered(now));
+        link.answered();
         link.failed(now, &mut entropy);
         assert!(link.is_open(now.after(FIRST_PAUSE)));
-        assert!(!link.answered(now.after(FIRST_PAUSE)), "a single call was lost");
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Member {
 /// What a write says.
 #[derive(Debug, Default)]
 pub(super) struct Words {
+    /// Under this lease.
+    lease: i64,
     is_member: bool,
     reported: Vec<Place>,
     withdrawn: Vec<Place>,
@@ -125,6 +127,7 @@ impl Member {
         let Some(lease) = self.lease.filter(|_| self.found == Progress::Done) else {
             return;
         };
+        words.lease = lease.id;
         if !self.is_member {
             words.is_member = true;
             operations.push(put(self.keys.member(me), Vec::new(), lease.id));
@@ -143,6 +146,9 @@ impl Member {
 
     /// That is written.
     pub(super) fn written(&mut self, words: Words) {
+        if self.lease.is_none_or(|lease| lease.id != words.lease) {
+            return;
+        }
         self.is_member |= words.is_member;
         for place in words.reported {
             self.published.insert(place, ());

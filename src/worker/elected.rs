@@ -105,6 +105,12 @@ impl<H: Host> Worker<H> {
 
     /// Takes or keeps the lease, if it is to be had.
     fn hold_lease(&mut self, term: Duration, now: Timestamp) -> bool {
+        let key = self.lease_key.clone();
+        self.hold(&key, term, now)
+    }
+
+    /// Takes or keeps the lease at this key, if it is to be had.
+    pub(super) fn hold(&mut self, key: &str, term: Duration, now: Timestamp) -> bool {
         if self.number == 0 {
             self.number = self.draw_number();
         }
@@ -112,13 +118,13 @@ impl<H: Host> Worker<H> {
             // Two without a number would be one.
             return false;
         }
-        let held = self.host.shared_data(&self.lease_key).and_then(|found| {
+        let held = self.host.shared_data(key).and_then(|found| {
             let (lease, cas) = found.map_or((None, Cas::ABSENT), |(bytes, cas)| (Lease::decode(&bytes), cas));
             match Lease::step(lease, self.number, now, term) {
                 LeaseStep::NotMine => Ok(false),
                 LeaseStep::Mine => Ok(true),
                 LeaseStep::Claim(lease) => {
-                    self.host.set_shared_data(&self.lease_key, &lease.encode(), cas)?;
+                    self.host.set_shared_data(key, &lease.encode(), cas)?;
                     Ok(true)
                 }
             }

@@ -15,11 +15,23 @@ use std::time::Duration;
 /// When this process started: one number for all its workers.
 const EPOCH_KEY: &str = "sidestep/2/epoch";
 
+/// Who keeps.
+const KEEPER_KEY: &str = "sidestep/2/elected/keeper";
+
+/// After this time at most another worker goes on.
+const TERM: Duration = Duration::from_secs(2);
+
 /// Whether this process has restored what there was to restore.
 const RESTORED_KEY: &str = "sidestep/2/restored";
 
 /// An ejection is told to others only after this time: by then it shows whether the other hosts do any better.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// The longest answer that is read.
+const MAX_MESSAGE: usize = 32 << 20;
+
+/// With more reports than this they are looked through at the tick only.
+const FEW_REPORTS: usize = 500;
 
 /// How much later than its time-out a call is given up.
 const SLACK: Duration = Duration::from_secs(1);
@@ -34,12 +46,23 @@ pub(super) struct Keeping {
     /// What is out, and when it is given up; a watch is not, once it has been heard.
     calls: Map<u32, (Purpose, Option<Timestamp>)>,
     watch: Option<GrpcToken>,
+    /// Until when this worker is the one that keeps.
+    until: Timestamp,
+    /// What was reported at the last step.
+    told: SortedSet<Place>,
+    /// Whether the fleet's reports have been looked through.
+    has_heeded: bool,
     /// The revision of all records as of which the keeper knows the state.
     seen: Option<u64>,
     /// Hosts that are out, or were, because the fleet agrees: each agreement ejects once.
     acted: SortedSet<Place>,
     /// When an ejection was refused.
     refused: SortedMap<Place, Timestamp>,
+}
+
+/// Whether a doubt need not be written again. One in the future is from before the clock was set back.
+fn is_recent(doubted: Timestamp, now: Timestamp) -> bool {
+    doubted <= now && now.since(doubted) < SETTLE
 }
 
 fn doubt_key(cluster: &str) -> String {
@@ -52,7 +75,14 @@ impl<H: Host> Worker<H> {
         if !self.config.keep.is_wanted() {
             return;
         }
+        // One of all configurations that are loaded: they have the same records.
+        let held = self.hold(KEEPER_KEY, TERM, now);
+        if !held {
+            self.stop_keeping();
+            return;
+        }
         let mut keeping = std::mem::take(&mut self.elected.keeping);
+        keeping.until = now.after(TERM / 2);
         if keeping.keeper.is_none() {
             keeping.keeper = self.start_keeper(now);
         }
@@ -80,18 +110,27 @@ impl<H: Host> Worker<H> {
             }
         };
         let node = self.attribute(Attribute::NodeId).unwrap_or_default();
-        let node = match String::from_utf8_lossy(&node).into_owned() {
-            name if name.is_empty() => "sidestep".to_owned(),
-            name => name,
-        };
-        let origin = self.config.keep.backup.as_ref();
-        let origin = origin.and_then(|backup| backup.origin.clone());
+        let node = String::from_utf8_lossy(&node).into_owned();
+        let mut keep = self.config.keep.clone();
+        let origin = keep.backup.as_ref().and_then(|backup| backup.origin.clone());
+        if keep.backup.is_some() && origin.is_none() && node.is_empty() {
+            // All such Envoys would take each other's place.
+            keep.backup = None;
+            self.error(
+                ErrorCause::Backup,
+                format_args!("no backups: Envoy has no node id, and backup.origin is not set"),
+            );
+        }
         let me = Identity {
-            sidecar: format!("{node}-{epoch:x}"),
+            sidecar: if node.is_empty() {
+                format!("{epoch:x}")
+            } else {
+                format!("{node}-{epoch:x}")
+            },
             origin: origin.unwrap_or(node),
             epoch,
         };
-        Some(Keeper::new(&self.config.keep, me, !restored))
+        Some(Keeper::new(&keep, me, !restored))
     }
 
     /// A number in shared data that is written once; what is there already if something is.
@@ -140,20 +179,29 @@ impl<H: Host> Worker<H> {
     }
 
     fn step_keeper(&mut self, keeping: &mut Keeping, now: Timestamp) {
-        let Some(keeper) = &mut keeping.keeper else {
+        let Some(mut keeper) = keeping.keeper.take() else {
             return;
         };
         let revision = self.revisions.records;
-        let state = (keeping.seen != revision || keeper.wants_state()).then(|| {
+        let wants_state = keeping.seen != revision || keeper.wants_state();
+        if wants_state {
+            // What others wrote is not in the views yet.
+            let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+            for cluster in clusters {
+                self.fresh_view(&cluster);
+            }
+        }
+        let state = wants_state.then(|| {
             let tables = self.clusters.iter().map(|(name, view)| (&**name, view.table()));
             State::of(tables)
         });
         keeping.seen = revision;
         let reports = if self.config.keep.fleet.is_some() {
-            self.reports(now)
+            self.reports(&keeping.told, now)
         } else {
             SortedMap::default()
         };
+        keeping.told = reports.keys().map(|place| (place.clone(), ())).collect();
         let asks = keeper.step(Present { now, state, reports });
         if let Some(size) = keeper.too_large() {
             self.count(Metric::BackupTooLarge);
@@ -165,6 +213,7 @@ impl<H: Host> Worker<H> {
         if keeper.ends_watch() {
             self.end_watch(keeping);
         }
+        keeping.keeper = Some(keeper);
         for ask in asks {
             if let Err(error) = self.ask(keeping, &ask, now) {
                 let why = format!("not sent: {error}");
@@ -182,16 +231,23 @@ impl<H: Host> Worker<H> {
             method,
             metadata: &etcd.metadata,
         };
+        if ask.purpose == Purpose::Progress {
+            // Without a stream there is nothing to ask.
+            return keeping.watch.map_or(Ok(()), |watch| {
+                let mut messages = ask.messages.iter();
+                messages.try_for_each(|message| self.host.send_grpc_message(watch, message))
+            });
+        }
         let token = if ask.purpose == Purpose::Watch {
             // A member that is cut off from the others ends its watches then.
             let mut metadata = etcd.metadata.clone();
             metadata.push(("hasleader".to_owned(), "true".to_owned()));
             call.metadata = &metadata;
             let stream = self.host.open_grpc_stream(call)?;
+            keeping.watch = Some(stream);
             for message in &ask.messages {
                 self.host.send_grpc_message(stream, message)?;
             }
-            keeping.watch = Some(stream);
             stream
         } else {
             let message = ask.messages.first().map_or(&[][..], Vec::as_slice);
@@ -218,7 +274,12 @@ impl<H: Host> Worker<H> {
             }
             let message = answer
                 .map_err(|status| format!("gRPC status {status}"))
-                .and_then(|size| self.host.grpc_message(size).map_err(|error| error.to_string()));
+                .and_then(|size| {
+                    if size > MAX_MESSAGE {
+                        return Err(format!("an answer of {size} bytes"));
+                    }
+                    self.host.grpc_message(size).map_err(|error| error.to_string())
+                });
             match message {
                 Ok(message) => {
                     let mut entropy = self.draw();
@@ -230,9 +291,11 @@ impl<H: Host> Worker<H> {
                 }
                 Err(why) => self.etcd_failed(&mut keeping, purpose, why, now),
             }
-            // What comes next need not wait for a tick.
-            self.sync();
-            self.step_keeper(&mut keeping, now);
+            // What comes next need not wait for a tick, if this is still the worker whose business it is.
+            if now < keeping.until {
+                self.sync();
+                self.step_keeper(&mut keeping, now);
+            }
         }
         self.elected.keeping = keeping;
     }
@@ -274,7 +337,12 @@ impl<H: Host> Worker<H> {
                 format_args!("another worker of this process may restore once more"),
             );
         }
-        if learned.reports {
+        let are_few = |keeper: &Keeper| {
+            keeper
+                .reports(now)
+                .is_some_and(|(reports, _)| reports.len() <= FEW_REPORTS)
+        };
+        if learned.reports && keeping.keeper.as_ref().is_some_and(are_few) {
             self.heed_fleet(keeping, now);
         }
     }
@@ -301,8 +369,9 @@ impl<H: Host> Worker<H> {
         }
     }
 
-    /// What this sidecar can tell others: hosts that it has ejected by what it saw, of clusters that it sees right.
-    fn reports(&mut self, now: Timestamp) -> SortedMap<Place, String> {
+    /// What this sidecar can tell others: hosts that it has ejected by what it saw, of clusters that it sees right. What it
+    /// has told it takes back when the ejection is over, or when it has doubts.
+    fn reports(&mut self, told: &SortedSet<Place>, now: Timestamp) -> SortedMap<Place, String> {
         let mut all = SortedMap::default();
         let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
         for cluster in clusters {
@@ -310,37 +379,43 @@ impl<H: Host> Worker<H> {
                 continue;
             };
             let ejected = view.table().ejected_here(now, SETTLE);
-            if ejected.is_empty() || !self.sees_right(&cluster, now) {
+            if ejected.is_empty() || self.has_doubts(&cluster, now) {
                 continue;
             }
+            let does_well = self.does_well(&cluster);
             for (host, until, detector) in ejected {
-                let millis = until.as_nanos() / 1_000_000;
-                all.insert((cluster.to_string(), host), format!("{millis} {}", detector.name()));
+                let place = (cluster.to_string(), host);
+                if does_well || told.contains_key(&place) {
+                    let millis = until.as_nanos() / 1_000_000;
+                    all.insert(place, format!("{millis} {}", detector.name()));
+                }
             }
         }
         all
     }
 
-    /// Whether some host of a cluster does well, and no more have failed lately than may be out. Else the fault may well be
-    /// here.
-    fn sees_right(&mut self, cluster: &str, now: Timestamp) -> bool {
+    /// Whether more hosts of a cluster were accused a short time ago than may be out: then the fault may well be here.
+    fn has_doubts(&mut self, cluster: &str, now: Timestamp) -> bool {
         let doubted = match self.host.shared_data(&doubt_key(cluster)) {
             Ok(found) => Timestamp::from_nanos(found.map_or(0, |(bytes, _)| decode_number(&bytes))),
             Err(error) => {
                 self.error(ErrorCause::SharedDataRead, format_args!("no doubt read: {error}"));
-                return false;
+                return true;
             }
         };
+        let doubt = self.policy(cluster).outlier_detection.base_ejection_time;
+        doubted != Timestamp::ZERO && doubted <= now && now.since(doubted) < doubt
+    }
+
+    /// Whether some host of a cluster, of those that have been asked, has not failed since it last answered well.
+    fn does_well(&mut self, cluster: &str) -> bool {
         let Some(view) = self.clusters.get(cluster) else {
             return false;
         };
-        let doubt = view.policy.outlier_detection.base_ejection_time;
-        if doubted != Timestamp::ZERO && doubted <= now && now.since(doubted) < doubt {
-            return false;
-        }
-        let available = view.table().hosts().iter().filter(|host| host.is_available());
-        let available: Vec<_> = available.copied().collect();
-        available.iter().any(|host| self.is_clean(cluster, host))
+        let hosts = view.table().hosts().iter();
+        let asked = hosts.filter(|host| host.is_available() && host.seen != Timestamp::ZERO);
+        let asked: Vec<_> = asked.copied().collect();
+        asked.iter().any(|host| self.is_clean(cluster, host))
     }
 
     /// More hosts of a cluster are accused than may be out: what this sidecar sees of it is not told to others for a while.
@@ -353,7 +428,7 @@ impl<H: Host> Worker<H> {
         let now = self.clock;
         let key = doubt_key(cluster);
         let written = self.host.shared_data(&key).and_then(|found| match found {
-            Some((bytes, _)) if now.since(Timestamp::from_nanos(decode_number(&bytes))) < SETTLE => Ok(()),
+            Some((bytes, _)) if is_recent(Timestamp::from_nanos(decode_number(&bytes)), now) => Ok(()),
             found => {
                 let cas = found.map_or(Cas::ABSENT, |(_, cas)| cas);
                 self.host.set_shared_data(&key, &now.as_nanos().to_le_bytes(), cas)
@@ -369,7 +444,7 @@ impl<H: Host> Worker<H> {
     /// Ejects the hosts that a quorum of the fleet has ejected, once for each agreement, and lets those prove themselves
     /// that none is found for any more.
     fn heed_fleet(&mut self, keeping: &mut Keeping, now: Timestamp) {
-        let Some((reports, fleet)) = keeping.keeper.as_ref().and_then(Keeper::reports) else {
+        let Some((reports, fleet)) = keeping.keeper.as_ref().and_then(|keeper| keeper.reports(now)) else {
             return;
         };
         let agreed: SortedMap<Place, usize> = reports
@@ -377,6 +452,7 @@ impl<H: Host> Worker<H> {
             .map(|(place, count)| (place.clone(), count))
             .collect();
         self.sync();
+        let is_first = !std::mem::replace(&mut keeping.has_heeded, true);
         for (place, count) in agreed.iter() {
             let (cluster, host) = (place.0.as_str(), place.1);
             let tried = keeping.refused.get(place).copied();
@@ -385,7 +461,13 @@ impl<H: Host> Worker<H> {
             if keeping.acted.contains_key(place) || waits || !self.clusters.contains_key(cluster) {
                 continue;
             }
-            if self.is_out(cluster, host) {
+            let Some(health) = self.fresh_view(cluster).and_then(|view| view.host(host)).copied() else {
+                continue;
+            };
+            // A worker that has just been elected does not know whether its predecessor has acted. A host that was out, and
+            // has proved itself since, is not put out for the same once more.
+            let has_proved = is_first && health.last_ejected_at != Timestamp::ZERO;
+            if health.is_out() || has_proved {
                 keeping.acted.insert(place.clone(), ());
                 continue;
             }
@@ -418,10 +500,5 @@ impl<H: Host> Worker<H> {
         for (cluster, host) in over {
             self.update(&cluster, |table, policy, _| table.fleet_releases(host, policy, now));
         }
-    }
-
-    fn is_out(&mut self, cluster: &str, host: HostAddr) -> bool {
-        let view = self.fresh_view(cluster);
-        view.is_some_and(|view| view.host(host).is_some_and(|host| host.is_out()))
     }
 }

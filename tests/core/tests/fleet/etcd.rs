@@ -4,7 +4,7 @@ use prost::Message;
 use sidestep::host::GrpcToken;
 use sidestep::keep::etcd::{
     Header, KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse, Op,
-    RangeRequest, RangeResponse, TxnRequest, WatchEvent, WatchRequest, WatchResponse,
+    RangeRequest, RangeResponse, TxnRequest, TxnResponse, WatchEvent, WatchRequest, WatchResponse,
 };
 use sidestep::model::Timestamp;
 use std::collections::BTreeMap;
@@ -61,8 +61,15 @@ impl Etcd {
             }
             "Txn" => {
                 *self.writes.entry(client).or_default() += 1;
-                self.write(TxnRequest::decode(message).expect("a transaction"))?;
-                Vec::new()
+                let asked = TxnRequest::decode(message).expect("a transaction");
+                let succeeded = asked
+                    .compare
+                    .iter()
+                    .all(|compare| !self.keys.contains_key(&compare.key));
+                if succeeded {
+                    self.write(asked)?;
+                }
+                TxnResponse { succeeded }.encode_to_vec()
             }
             other => panic!("no method {other}"),
         })
@@ -121,7 +128,14 @@ impl Etcd {
 
     /// A message on a stream.
     pub(crate) fn send(&mut self, client: usize, token: GrpcToken, message: &[u8]) {
-        let create = WatchRequest::decode(message).expect("a watch").create.expect("a watch");
+        let asked = WatchRequest::decode(message).expect("a watch");
+        let Some(create) = asked.create else {
+            assert!(asked.progress.is_some());
+            for watch in &mut self.watches {
+                watch.is_new |= (watch.client, watch.token) == (client, token);
+            }
+            return;
+        };
         self.watches.push(Watch {
             client,
             token,
