@@ -83,3 +83,19 @@ impl Telling {
         writeln!(io::stdout(), "{}", line.rendered(usize::MAX, self.coloured))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_was_not_seen_is_a_failure() {
+        let mut telling = Telling::begin();
+        telling.claim(true, "one thing");
+        assert!(telling.end().is_ok());
+        let mut telling = Telling::begin();
+        telling.claim(true, "one thing");
+        telling.claim(false, "another");
+        assert!(matches!(telling.end(), Err(ExampleError::NotSeen(1))));
+    }
+}
