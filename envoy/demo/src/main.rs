@@ -13,6 +13,8 @@
 //! | `show`, `screen`, `terminal`, `text` | how it is shown |
 //! | `summary` | what it came to |
 //! | `run` | the run |
+//!
+//! Beside that there are four `examples`, of one thing each.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
@@ -23,6 +25,7 @@ mod clock;
 mod counts;
 mod ejections;
 mod envoy;
+mod examples;
 mod phase;
 mod run;
 mod sample;
@@ -34,23 +37,32 @@ mod terminal;
 mod text;
 mod traffic;
 
+use examples::{Example, ExampleError};
 use run::{RunError, Stage};
 use sample::{BASE_EJECTION_TIME, SAMPLE_EJECTION_TIME};
 use show::Show;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
-usage: ./build.sh demo
+usage: ./build.sh demo [failover|detection|backup|restore]
 
-Breaks a server before your eyes: one Envoy with two workers, three HTTP servers behind it, and the same traffic twice,
+Without an argument, breaks a server before your eyes: one Envoy with two workers, three HTTP servers behind it, and the same traffic twice,
 with sidestep and without. One of the servers answers 503, then refuses connections, then comes back. Takes 45 seconds,
 ends by itself or by Ctrl-C, and leaves nothing behind. Where the output is no terminal, it is plain lines.
 
+With one, shows one thing in 10 to 20 seconds, and fails if it was not seen:
+  failover       a host refuses connections: no client sees an error; without the filter many do
+  detection      a host that fails is out within three answers, and comes back by probes
+  backup         an ejection in etcd, and what changes after it
+  restore        kill -9, and the next process knows which host is bad
+
 environment:
   ENVOY_BIN      the Envoy to use; else the PATH's
+  ETCD_BIN       the etcd for backup and restore; else the PATH's (Debian: `apt-get install etcd-server`)
   SIDESTEP_WASM  the module; else dist/sidestep.wasm
   NO_COLOR       no colours, if it is set
 ";
@@ -63,24 +75,41 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        None => {}
-        Some("-h" | "--help") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Some(other) => {
-            eprint!("demo: unknown argument {other}\n\n{HELP}");
-            return ExitCode::from(2);
+    let Some(argument) = arguments.next() else {
+        return ended(demo().await);
+    };
+    if argument == "-h" || argument == "--help" {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match (Example::named(&argument), arguments.next()) {
+        (Some(example), None) => ended(show(example).await),
+        (known, next) => {
+            let odd = known.and(next).unwrap_or(argument);
+            eprint!("demo: unknown argument {odd}\n\n{HELP}");
+            ExitCode::from(2)
         }
     }
-    match demo().await {
+}
+
+/// The exit code of something that came to its end, or was interrupted, or failed.
+fn ended(outcome: Result<bool, impl fmt::Display>) -> ExitCode {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("demo: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Shows an example. Whether it came to its end; what it started goes in any case.
+async fn show(example: Example) -> Result<bool, ExampleError> {
+    let interrupted = interrupted()?;
+    tokio::select! {
+        outcome = example.show() => outcome.map(|()| true),
+        () = interrupted => Ok(false),
     }
 }
 
