@@ -111,11 +111,11 @@ impl Stream {
             let failed = pin.failed_before(attempts as usize, arrived.host);
             failed.map(<[_]>::to_vec)
         });
-        // Whoever was not seen to follow pins may have sent the attempts anywhere.
-        let follows = worker.follows_pins(&router.cluster);
         if let Some(failed) = &failed {
             worker.check_last_of_pin(&router.cluster, failed.is_some());
         }
+        // Whoever is not known to follow pins may have sent the attempts anywhere.
+        let follows = worker.follows_pins(&router.cluster);
         let failed = failed.flatten().filter(|_| follows);
         for host in failed.iter().flatten() {
             self.tale().host(*host);

@@ -240,12 +240,16 @@ impl<H: Host> Worker<H> {
     }
 
     /// A pinned request was answered after several attempts: by the host of the pin whose turn it was, or by another one.
-    /// Neither is proof: the one may be chance, the other a host of the pin that has left the cluster.
+    /// Neither is proof: the one may be chance, the other a host of the pin that has left the cluster. So the first is
+    /// believed until the second is seen, and then only what a single attempt shows.
     pub fn check_last_of_pin(&mut self, cluster: &str, as_meant: bool) {
-        let known = self.clusters.get(cluster).map(|view| view.table().pins());
-        let seen = match known {
-            Some(PinSupport::Unknown) if as_meant => PinSupport::Followed,
-            Some(PinSupport::Followed) if !as_meant => PinSupport::Unknown,
+        let Some(view) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        view.doubts_pins |= !as_meant;
+        let seen = match view.table().pins() {
+            PinSupport::Unknown if !view.doubts_pins => PinSupport::Followed,
+            PinSupport::Followed if !as_meant => PinSupport::Unknown,
             _ => return,
         };
         self.update(cluster, |table, _, _| table.see_pins(seen));
@@ -262,9 +266,10 @@ impl<H: Host> Worker<H> {
         }
         let followed = pin.hosts().any(|named| named == host);
         let now = self.clock;
-        let Some(view) = self.clusters.get(cluster) else {
+        let Some(view) = self.clusters.get_mut(cluster) else {
             return;
         };
+        view.doubts_pins &= !followed;
         let known = view.table().pins();
         let seen = match known {
             // By chance, the host may be the one that was meant.

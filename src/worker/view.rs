@@ -32,6 +32,8 @@ pub(super) struct ClusterView {
     pub(super) budget: Budget,
     /// Whether the route leads to its standby cluster.
     pub(super) standby_route: StandbyRoute,
+    /// An answer came from where the pin did not lead, since a single attempt has followed one.
+    pub(super) doubts_pins: bool,
     /// How long 95 % of its answers took for their headers in the last interval, if there were enough.
     pub(super) p95: Option<Duration>,
     /// Answers since the last one that came from a host not known before.
@@ -101,6 +103,7 @@ impl ClusterView {
             streaks: StreaksView::default(),
             budget: Budget::default(),
             standby_route: StandbyRoute::Unknown,
+            doubts_pins: false,
             p95: None,
             answers_since_new: 0,
             interval: Timestamp::ZERO,

@@ -32,6 +32,12 @@ impl Fleet {
             Sidecar::start("three", config("three")),
         );
         until_members(&etcd.client(), 3).await;
+        // What others say of a host that a sidecar has not met is nothing to it.
+        for sidecar in [&one, &two, &three] {
+            for server in &site.servers {
+                assert!(sidecar.share_of(server, 60).await > 0);
+            }
+        }
         Self {
             etcd,
             site,
@@ -94,14 +100,14 @@ async fn a_quorum_can_be_a_share_of_the_members_who_come_and_go() {
     let fleet = Fleet::start(6, plugin).await;
     let (a, c) = (fleet.site.a(), fleet.site.last());
     let lease = fleet.etcd.client().grant(60).await.unwrap();
-    for liar in ["liar-1", "liar-2", "liar-3"] {
+    for liar in ["liar1-x", "liar2-x", "liar3-x"] {
         fleet.join(liar, lease).await;
     }
     until_members(&fleet.etcd.client(), 6).await;
     // Two of six are less than half of them, three are not: that those are believed shows that all have been heard.
     fleet.two_eject_a().await;
     fleet.until_reports(a, 2).await;
-    for liar in ["liar-1", "liar-2", "liar-3"] {
+    for liar in ["liar1-x", "liar2-x", "liar3-x"] {
         fleet.lie(c, liar, lease).await;
     }
     fleet.three.until_ejected_by_fleet(c).await;
@@ -122,12 +128,12 @@ async fn a_lone_voice_changes_nothing_whether_it_is_wrong_or_lies() {
     let report = fleet.until_reports(a, 1).await.remove(0);
     assert!(report.lease.is_some() && report.key.contains("/one"), "{report:?}");
     let lease = fleet.etcd.client().grant(60).await.unwrap();
-    fleet.join("liar-1", lease).await;
-    fleet.join("liar-2", lease).await;
-    fleet.lie(b, "liar-1", lease).await;
+    fleet.join("liar1-x", lease).await;
+    fleet.join("liar2-x", lease).await;
+    fleet.lie(b, "liar1-x", lease).await;
     // Two who agree are believed: so the lone ones, which came before, have been heard as well.
-    fleet.lie(c, "liar-1", lease).await;
-    fleet.lie(c, "liar-2", lease).await;
+    fleet.lie(c, "liar1-x", lease).await;
+    fleet.lie(c, "liar2-x", lease).await;
     for sidecar in [&fleet.one, &fleet.two, &fleet.three] {
         sidecar.until_ejected_by_fleet(c).await;
         assert!(!sidecar.has_ejected(a, true) && !sidecar.has_ejected(b, true));
