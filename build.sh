@@ -14,7 +14,7 @@ readonly BINARYEN_VERSION=132.0.0
 readonly CARGO_DENY_VERSION=0.20.2
 readonly WASM_TARGET=wasm32-unknown-unknown
 # What the module may weigh once wasm-opt has been over it, in bytes.
-readonly WASM_LIMIT=600000
+readonly WASM_LIMIT=550000
 # The end-to-end test that is repeated with Envoy in a container.
 readonly CONTAINER_TEST=container
 

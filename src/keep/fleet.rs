@@ -245,4 +245,21 @@ mod tests {
         reports.delete(&Said::Member("5".to_owned()));
         assert_eq!(reports.agreed(Quorum::Share(crate::model::Percent::HALF)).count(), 1);
     }
+
+    #[test]
+    fn two_processes_of_one_node_have_one_voice() {
+        let mut reports = Reports::default();
+        let said = |sidecar: &str| Said::Ejected(place("c"), sidecar.to_owned());
+        for process in ["envoy-1-a", "envoy-1-b"] {
+            reports.put(Said::Member(process.to_owned()));
+            reports.put(said(process));
+        }
+        assert_eq!((reports.alive(), reports.agreed(Quorum::Number(2)).count()), (1, 0));
+        // Without a node each process stands for itself.
+        for process in ["envoy-2-a", "c", "d"] {
+            reports.put(Said::Member(process.to_owned()));
+        }
+        reports.put(said("envoy-2-a"));
+        assert_eq!((reports.alive(), reports.agreed(Quorum::Number(2)).count()), (4, 1));
+    }
 }
