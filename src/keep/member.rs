@@ -1,8 +1,9 @@
 //! A sidecar as a member of its fleet: its lease, what it says under it, and what it hears of the others.
 
+use super::ask::{Ask, Purpose};
 use super::etcd::{LeaseGrantRequest, LeaseKeepAliveRequest, RangeResponse, RequestOp, delete, put};
 use super::fleet::{Keys, Place, Reports, Said};
-use super::keeper::{Ask, Progress, Purpose};
+use super::keeper::Progress;
 use crate::config::{Etcd, Fleet};
 use crate::model::{SortedMap, SortedSet, Timestamp};
 use prost::Message;

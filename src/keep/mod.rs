@@ -10,7 +10,7 @@
 //! | [`fleet`] | what sidecars report of hosts, as keys, and where a quorum of them agrees |
 //! | `member` | a sidecar as a member of its fleet: its lease, and what it says under it |
 //! | [`Keeper`] | what the elected worker asks etcd for and tells it, step by step |
-//! | [`etcd`], `link` | etcd's messages, and whether it can be asked now |
+//! | `ask`, [`etcd`], `link` | the calls, etcd's messages, and whether it can be asked now |
 //!
 //! From there [`ClusterTable::restore`](crate::health::ClusterTable::restore) brings a cluster's kept part into its live
 //! table. Everything here is a function of its arguments: calls are made by `worker::keeping`.
@@ -24,6 +24,7 @@
 //!    ^----- differential 4 <- increment 5 <- increment 6
 //! ```
 
+mod ask;
 mod backups;
 mod chain;
 mod checksum;
@@ -35,8 +36,9 @@ mod member;
 mod snapshot;
 mod state;
 
+pub use ask::{Ask, Purpose};
 pub use chain::{Checks, Kept, Refusal, Restored, restore_newest};
 pub use fleet::Place;
-pub use keeper::{Ask, Identity, Keeper, Learned, Present, Purpose};
+pub use keeper::{Identity, Keeper, Learned, Present};
 pub use snapshot::{Kind, Snapshot, SnapshotError, VERSION};
 pub use state::{Changes, Misfit, State};

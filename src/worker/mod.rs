@@ -7,6 +7,7 @@
 mod budget;
 mod by_hand;
 mod elected;
+mod fleet;
 mod keeping;
 mod record;
 mod report;
