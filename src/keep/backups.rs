@@ -5,6 +5,7 @@
 //! differential takes their place, so that a chain stays short, and after `interval` a new full one. What no chain needs any
 //! more is deleted by the write that makes it so.
 
+use super::fleet::escaped;
 use super::{Checks, Identity, Kept, Kind, Refusal, Snapshot, State, restore_newest};
 use crate::config::Backup;
 use crate::model::{SortedMap, Timestamp};
@@ -75,7 +76,7 @@ struct Chain {
 impl Backups {
     pub(super) fn new(settings: Backup, prefix: &str, me: &Identity, restores: bool) -> Self {
         Self {
-            prefix: format!("{prefix}/{}/", me.origin.replace('%', "%25").replace('/', "%2F")),
+            prefix: format!("{prefix}/{}/", escaped(&me.origin)),
             origin: me.origin.clone(),
             epoch: me.epoch,
             settings,

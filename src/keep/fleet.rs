@@ -162,7 +162,8 @@ fn distinct(processes: &SortedSet<String>) -> usize {
     nodes.len()
 }
 
-fn escaped(name: &str) -> String {
+/// A name as a part of a key.
+pub(super) fn escaped(name: &str) -> String {
     name.replace('%', "%25").replace('/', "%2F")
 }
 

@@ -1,7 +1,7 @@
 //! What is worth keeping of all clusters' tables, and what is new from one time to the next.
 
 use crate::health::{ClusterTable, Control, HostHealth, HostState, Probation, has_history, put_addr, shortened};
-use crate::model::{HostAddr, SortedMap, Timestamp};
+use crate::model::{HostAddr, SortedMap, Timestamp, fingerprint};
 use std::time::Duration;
 
 /// The kept part of all clusters' tables.
@@ -134,15 +134,11 @@ impl Changes {
 ///
 /// It is there to tell one state from another, not to withstand people who look for two sets with the same hash.
 pub(super) fn host_set(hosts: &[HostHealth]) -> u64 {
-    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
     let mut bytes = Vec::with_capacity(19 * hosts.len());
     for host in hosts {
         put_addr(&mut bytes, host.addr);
     }
-    bytes
-        .into_iter()
-        .fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    fingerprint(&bytes)
 }
 
 fn is_empty(table: &ClusterTable) -> bool {

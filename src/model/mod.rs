@@ -3,6 +3,7 @@
 
 mod duration;
 mod entropy;
+mod fingerprint;
 mod host_addr;
 mod map;
 mod outcome;
@@ -13,6 +14,7 @@ mod timestamp;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use entropy::Entropy;
+pub use fingerprint::fingerprint;
 pub use host_addr::{HostAddr, HostAddrError};
 pub use map::{Map, Mixer};
 pub use outcome::{FailureOrigin, Outcome};

@@ -5,6 +5,7 @@ use super::http::Http;
 use super::status::{SharedDesk, Status};
 use crate::config::{Config, Role};
 use crate::host::{CalloutToken, GrpcToken, Host, StreamId};
+use crate::model::fingerprint;
 use crate::status::Desk;
 use crate::stream::Plugin;
 use crate::worker::Worker;
@@ -114,11 +115,4 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
-}
-
-/// A number that any other bytes hardly make, too (FNV-1a).
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

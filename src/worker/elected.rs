@@ -1,4 +1,4 @@
-//! What one worker does for all: active probes, and reading the hosts that Envoy lists.
+//! What one worker does for all: active probes, reading the hosts that Envoy lists, and backups and fleet.
 //!
 //! Which one it is says a lease in shared data, `sidestep/2/elected/CONFIGURATION`. If its VM dies, another takes over
 //! when the lease ends. While an old configuration drains beside a new one, each has an elected worker of its own. Requests are sent at the tick; their answers come to the plugin, not to a stream.

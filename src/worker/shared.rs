@@ -7,7 +7,11 @@
 //! | `sidestep/2/window/NAME` | what its hosts did in the last interval: `worker::windows` |
 //! | `sidestep/2/restless` | until when some host of some cluster may get less than its share (8 bytes) |
 //! | `sidestep/2/clusters` | the clusters that have a record, one name a line |
+//! | `sidestep/2/budget/NAME` | the retries of the running second that its budget's floor has paid: `worker::budget` |
+//! | `sidestep/2/doubt/NAME` | when more of its hosts were accused than may be out (8 bytes): `worker::fleet` |
 //! | `sidestep/2/elected/CONFIGURATION` | who probes: `worker::elected` |
+//! | `sidestep/2/elected/keeper` | who keeps backups and speaks for the fleet's member: `worker::keeping` |
+//! | `sidestep/2/epoch`, `sidestep/2/restored` | when the process started, and whether it has restored (8 bytes each): `worker::keeping` |
 //! | `sidestep/2/configuration` | the filter's configuration, as it was written: `worker::by_hand` |
 //! | `sidestep/2/workers` | how many workers have started (8 bytes) |
 //!
