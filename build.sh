@@ -34,7 +34,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   envoy               find Envoy ${ENVOY_VERSION%.*}, or fetch it, and print its path
   demo [EXAMPLE]      break a server before your eyes, with the filter and without; under a minute
                       (failover, detection, backup, restore: one thing each, in some ten seconds)
-  bench               measure what a retry costs the client
+  bench [PART...]     measure what the filter costs, against what else there is; half an hour (--help: less)
   experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
   lint                check format, warnings, docs, licences and scripts
@@ -197,6 +197,18 @@ build_module() {
   if [[ -n $optimiser ]] && ((size > WASM_LIMIT)); then
     die "${output#"$root/"} is too large: $size bytes, $WASM_LIMIT allowed"
   fi
+}
+
+# build_filters FOLDER: those that the bench holds the module against, built like it.
+build_filters() {
+  local name
+  prepare_wasm_target
+  mkdir -p "$1"
+  cargo build --quiet --release -p sidestep-bench-filters --examples --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" ||
+    die 'the filters do not build: see above'
+  for name in empty_filter floor_filter; do
+    cp "$target_dir/$WASM_TARGET/release/examples/$name.wasm" "$1"
+  done
 }
 
 build_trap_module() { build_module "$trap_module" --features test-trap; }
@@ -438,10 +450,25 @@ command_experiment() {
 }
 
 command_bench() {
+  local programs=() package
+  if [[ ${1:-} == retry ]]; then
+    ENVOY_BIN=$(find_envoy)
+    export ENVOY_BIN SIDESTEP_WASM=$module
+    build_module "$module"
+    cargo bench -p sidestep-envoy "${locked[@]}" --bench retry
+    return
+  fi
+  for package in nginx:nginx-light wrk:wrk; do
+    have "${package%:*}" || [[ -x /usr/sbin/${package%:*} ]] || programs+=("${package#*:}")
+  done
+  ((${#programs[@]} == 0)) || die "bench needs more (Debian: \`apt install ${programs[*]}\`)"
   ENVOY_BIN=$(find_envoy)
-  export ENVOY_BIN SIDESTEP_WASM=$module
+  export ENVOY_BIN SIDESTEP_WASM=$module SIDESTEP_FILTERS=$target_dir/bench/filters
   build_module "$module"
-  cargo bench -p sidestep-envoy "${locked[@]}" --bench retry
+  say 'building the filters to compare it with'
+  build_filters "$SIDESTEP_FILTERS"
+  say 'building the bench'
+  exec cargo run --quiet -p sidestep-bench "${locked[@]}" -- --output "$target_dir/bench" "$@"
 }
 
 command_test() {
@@ -473,8 +500,8 @@ main() {
     wasm | envoy | demo | bench | experiment | test | lint | clean) ;;
     *) die "unknown command $1; \`./build.sh --help\` lists them" ;;
   esac
-  # The demo and the experiment have a help of their own.
-  if [[ $1 != demo && $1 != experiment && ${2:-} =~ ^(-h|--help)$ ]]; then
+  # These have a help of their own.
+  if [[ $1 != demo && $1 != experiment && $1 != bench && ${2:-} =~ ^(-h|--help)$ ]]; then
     usage
   else
     "command_$1" "${@:2}"

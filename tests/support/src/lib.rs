@@ -8,6 +8,7 @@
 //! - [`Endpoints`]: a cluster's hosts in a file that Envoy follows (EDS).
 //! - [`Etcd`], [`EtcdCluster`]: a real etcd that can be killed, frozen and brought back. [`EtcdClient`]: what is in it.
 //! - [`Proxy`]: a way to a server that can be made slow or cut.
+//! - [`Process`], [`Folder`]: any other program.
 //! - [`Client`], [`Connection`]: the user's side. [`Traffic`]: many users, who do not wait for each other.
 //! - [`wait_for`], [`Gate`]: waiting on conditions with a bound, instead of sleeping.
 //!
@@ -46,6 +47,7 @@ pub use etcd::{Etcd, EtcdClient, EtcdCluster, EtcdEntry, EtcdError, Lease};
 pub use grpc::{
     GrpcAnswer, GrpcCall, GrpcClient, GrpcCode, GrpcMethod, GrpcNote, GrpcReceived, GrpcReply, GrpcStream, GrpcUpstream,
 };
+pub use process::{Folder, Process, in_path};
 pub use proxy::Proxy;
 pub use upstream::{Behaviour, Head, Received, Reply, Upstream};
 pub use wait::{Gate, TimedOut, wait_for};

@@ -1,4 +1,4 @@
-//! A child process that does not outlive its value: Envoy, etcd.
+//! A child process that does not outlive its value: Envoy, etcd, nginx.
 
 use rustix::process::{Pid, Signal};
 use std::fs::OpenOptions;
@@ -18,7 +18,7 @@ const SHOWN_LINES: usize = 200;
 /// A running program, and the folder that its files are in. Both go with the value; the folder stays as long as somebody
 /// else has it, too.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     folder: Arc<Folder>,
@@ -26,7 +26,10 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program in `workdir` with these arguments; its log goes to a file. `name` is for people.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// It can't be started, or its log not be made.
+    pub fn start(
         name: &'static str,
         program: &Path,
         folder: Arc<Folder>,
@@ -54,16 +57,23 @@ impl Process {
         Ok(Self { name, child, folder })
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn folder(&self) -> &Folder {
+    /// The folder of its files.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
     /// How it ended, if it did.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// It can't be asked.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
@@ -108,10 +118,14 @@ impl Drop for Process {
 
 /// A private folder. It goes with the value.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// An empty one, in the system's folder for such.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn new() -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -125,7 +139,9 @@ impl Folder {
         }
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    /// The path of a file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
@@ -154,7 +170,8 @@ impl Folder {
     }
 
     /// The log's last lines.
-    pub(crate) fn log_tail(&self) -> String {
+    #[must_use]
+    pub fn log_tail(&self) -> String {
         let text = self.log_text();
         let lines: Vec<_> = text.lines().collect();
         let start = lines.len().saturating_sub(SHOWN_LINES);
@@ -169,7 +186,8 @@ impl Drop for Folder {
 }
 
 /// A program of the PATH.
-pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn in_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())

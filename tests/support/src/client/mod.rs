@@ -61,6 +61,12 @@ impl Client {
         Self { address, http2: false }
     }
 
+    /// The server's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same, by HTTP/2 without TLS (prior knowledge).
     #[must_use]
     pub fn http2(mut self) -> Self {

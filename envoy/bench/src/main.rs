@@ -1,0 +1,135 @@
+//! Measures what sidestep costs: the CPU time of a real Envoy per request and the latency at the client, against what
+//! people would use instead, and against the least that a filter can cost.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `contender` | who is compared, each as an Envoy configuration |
+//! | `setting` | how: workers, size of headers, method |
+//! | `upstream`, `load`, `usage` | nginx, wrk, and what `/proc` says of Envoy |
+//! | `matrix` | every contender in every setting, in turns |
+//! | `growth` | what a request costs with more hosts, clusters and workers |
+//! | `memory` | what a million requests over a thousand hosts leave in memory, and how long a start takes |
+//! | `ratio` | medians of paired ratios, and their spread |
+//! | `table`, `csv`, `bounds` | how it is shown, and what must hold |
+//! | `arguments` | what is asked for |
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "runs natively only, and measures by the machine's clock"
+)]
+
+mod arguments;
+mod bounds;
+mod contender;
+mod csv;
+mod error;
+mod growth;
+mod load;
+mod matrix;
+mod memory;
+mod ratio;
+mod setting;
+mod table;
+mod upstream;
+mod usage;
+
+use arguments::Arguments;
+use error::BenchError;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+const HELP: &str = "\
+usage: ./build.sh bench [PART...] [--rounds N] [--quick] [--only CONTENDER[,...]] [--setting SETTING[,...]]
+
+Measures what the filter costs: CPU time of Envoy per request, client latency, memory, start. Contenders take turns in each
+round; ratios are medians of those within a round. Prints tables and writes bench.csv, growth.csv and memory.csv to
+target/bench/.
+
+parts (all, if none is named):
+  costs                 every contender in every setting: about a quarter of an hour
+  growth                more hosts, clusters, workers
+  memory                a million requests over a thousand hosts; how long a start takes
+  retry                 only by itself: what a retry costs the client
+
+  --rounds N            rounds (12)
+  --quick               4 rounds
+  --only CONTENDER,...  only some contenders
+  --setting SETTING,... only some settings, e.g. 1-small-get
+  --output FOLDER       where results go (target/bench)
+
+environment:
+  ENVOY_BIN         the Envoy to use; else the PATH's
+  SIDESTEP_WASM     the module; else dist/sidestep.wasm
+  SIDESTEP_FILTERS  the folder of the filters to compare it with
+";
+
+/// What a shell reports for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments
+        .iter()
+        .any(|argument| argument == "-h" || argument == "--help")
+    {
+        print!(
+            "{HELP}\ncontenders: {}\nsettings: {}\n",
+            contender::known(),
+            setting::known()
+        );
+        return ExitCode::SUCCESS;
+    }
+    let asked = match Arguments::read(arguments) {
+        Ok(asked) => asked,
+        Err(error) => {
+            eprint!("bench: {error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    // Dropped, a measurement takes its Envoys along.
+    let outcome = tokio::select! {
+        outcome = run(&asked) => outcome,
+        () = interrupted() => {
+            eprintln!("bench: cut short");
+            return ExitCode::from(INTERRUPTED);
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what is asked for. Returns whether all bounds hold.
+async fn run(asked: &Arguments) -> Result<bool, BenchError> {
+    std::fs::create_dir_all(&asked.output)?;
+    let mut good = true;
+    if asked.costs {
+        good &= matrix::run(asked).await?;
+    }
+    if asked.growth {
+        growth::run(asked).await?;
+    }
+    if asked.memory {
+        good &= memory::run(asked).await?;
+    }
+    Ok(good)
+}
+
+/// Comes true when somebody wants the program to end.
+async fn interrupted() {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)] = signals else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}
