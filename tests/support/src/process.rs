@@ -1,4 +1,4 @@
-//! A child process that does not outlive its value: Envoy, etcd.
+//! A child process that does not outlive its value: Envoy, etcd, other proxies.
 
 use rustix::process::{Pid, Signal};
 use std::fs::OpenOptions;
@@ -33,13 +33,37 @@ impl Process {
         workdir: &Path,
         arguments: &[&str],
     ) -> io::Result<Self> {
+        Self::start_ending_by(name, program, folder, workdir, arguments, "KILL")
+    }
+
+    /// The same for a program with children of its own, which it takes along when it is asked to leave: killed it could
+    /// not.
+    pub(crate) fn start_with_children(
+        name: &'static str,
+        program: &Path,
+        folder: Arc<Folder>,
+        workdir: &Path,
+        arguments: &[&str],
+    ) -> io::Result<Self> {
+        Self::start_ending_by(name, program, folder, workdir, arguments, "TERM")
+    }
+
+    /// `signal` is what it gets if this process is killed.
+    fn start_ending_by(
+        name: &'static str,
+        program: &Path,
+        folder: Arc<Folder>,
+        workdir: &Path,
+        arguments: &[&str],
+        signal: &str,
+    ) -> io::Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
         // `setpriv` makes the kernel end the program if this process is killed and can't. It becomes the program: the pid
         // is its.
         let mut command = match in_path("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+                command.args(["--pdeathsig", signal, "--"]).arg(program);
                 command
             }
             None => Command::new(program),
