@@ -83,7 +83,10 @@ async fn an_attempt_that_takes_too_long_is_repeated(configuration: Configuration
     let Some(proxy) = proxy(configuration, &hosts).await else {
         return;
     };
-    while arrived(&hosts)[0] == 0 {
+    for _ in 0..REQUESTS {
+        if arrived(&hosts)[0] > 0 {
+            break;
+        }
         let start = Instant::now();
         let answer = proxy.client().get("/items").await.expect("an answer");
         assert_eq!(answer.status(), 200);
