@@ -2,16 +2,16 @@
 
 use super::Proxy;
 use crate::configuration::Configuration;
-use crate::hosts::Hosts;
+use crate::hosts::{HEALTH_PATH, Hosts};
 use crate::plan::{Ailment, Plan, Spell};
-use sidestep_support::Request;
+use sidestep_support::{Request, wait_for};
 use std::time::{Duration, Instant};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Enough for a host of two to get some of them, and few enough to be sent in a second or two.
 const REQUESTS: usize = 20;
 
-/// Two hosts, of which the first has this from the beginning on.
+/// Two hosts, of which the first is to have this.
 async fn two_hosts(ailment: Ailment) -> Hosts {
     let plan = Plan {
         hosts: 2,
@@ -23,12 +23,11 @@ async fn two_hosts(ailment: Ailment) -> Hosts {
         }],
         end: HOUR,
     };
-    let hosts = Hosts::start(&plan, crate::traffic::RATE, 1.0).await;
-    hosts.follow_the_plan(Instant::now());
-    hosts
+    Hosts::start(&plan, crate::traffic::RATE, 1.0).await
 }
 
-/// The proxy, if it is on this machine. At a desk it may be missing, in CI not.
+/// The proxy, if it is on this machine, with hosts that follow the plan from now on. At a desk it may be missing, in CI
+/// not.
 async fn proxy(configuration: Configuration, hosts: &Hosts) -> Option<Proxy> {
     if let Some(what) = configuration.lacks() {
         assert!(std::env::var_os("CI").is_none(), "{what}");
@@ -36,7 +35,18 @@ async fn proxy(configuration: Configuration, hosts: &Hosts) -> Option<Proxy> {
         return None;
     }
     // Every time is long: neither does a host come back, nor is one checked often.
-    Some(Proxy::start(configuration, hosts, 10.0).await.expect("a proxy"))
+    let proxy = Proxy::start(configuration, hosts, 10.0).await.expect("a proxy");
+    if configuration == Configuration::Haproxy {
+        // A host that fails its first check is down at once, which is not what is to be seen here.
+        let first = &hosts.servers()[0];
+        wait_for("the first check", || async {
+            (first.count_at(HEALTH_PATH) > 0 && first.in_flight() == 0).then_some(())
+        })
+        .await
+        .expect("a check");
+    }
+    hosts.follow_the_plan(Instant::now());
+    Some(proxy)
 }
 
 /// Sends requests one after the other. How many were not answered by a 200.
