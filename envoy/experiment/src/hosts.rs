@@ -144,3 +144,68 @@ impl Record {
 pub(crate) fn fair_rate(rate: u32, hosts: usize) -> f64 {
     f64::from(rate) / hosts as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Spell;
+    use sidestep_support::{Client, Request};
+
+    async fn host(ailment: Ailment) -> Hosts {
+        let hour = Duration::from_secs(3600);
+        let plan = Plan {
+            hosts: 1,
+            spells: vec![Spell {
+                hosts: 1,
+                from: Duration::ZERO,
+                until: hour,
+                ailment,
+            }],
+            end: hour,
+        };
+        let hosts = Hosts::start(&plan, 1, 1000.0).await;
+        hosts.follow_the_plan(Instant::now());
+        hosts
+    }
+
+    /// What the host answers to these requests, one after the other.
+    async fn statuses(hosts: &Hosts, requests: impl IntoIterator<Item = Request>) -> Vec<u16> {
+        let client = Client::new(hosts.servers()[0].address());
+        let mut statuses = Vec::new();
+        for request in requests {
+            statuses.push(client.send(request).await.expect("an answer").status());
+        }
+        statuses
+    }
+
+    #[tokio::test]
+    async fn a_check_is_answered_like_a_request_and_noted_nowhere() {
+        let hosts = host(Ailment::Answers503).await;
+        let requests = [
+            Request::get(HEALTH_PATH),
+            Request::get("/items"),
+            Request::new("POST", "/orders"),
+        ];
+        assert_eq!(statuses(&hosts, requests).await, [503; 3]);
+        assert_eq!((hosts.arrivals()[0].len(), hosts.posts()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_cold_host_bears_checks_and_is_as_cold_as_before() {
+        let hosts = host(Ailment::Cold).await;
+        let checks = || (0..5).map(|_| Request::get(HEALTH_PATH));
+        let users = || (0..5).map(|_| Request::get("/items"));
+        assert_eq!(statuses(&hosts, checks()).await, [200; 5]);
+        assert_eq!(statuses(&hosts, users()).await, [200, 200, 503, 503, 503]);
+    }
+
+    #[tokio::test]
+    async fn checks_do_not_change_what_users_meet() {
+        let users = || (0..40).map(|_| Request::get("/items"));
+        let stumbling = Ailment::Fails { percent: 20 };
+        let (unchecked, checked) = (host(stumbling).await, host(stumbling).await);
+        let checks = (0..7).map(|_| Request::get(HEALTH_PATH));
+        statuses(&checked, checks).await;
+        assert_eq!(statuses(&unchecked, users()).await, statuses(&checked, users()).await);
+    }
+}
