@@ -18,8 +18,9 @@ pub(super) const NEEDED: Needed = Needed {
     package: "nginx-light",
 };
 
-/// Failures that eject. Not as many as the others need in a row: hosts that fail by chance would come to that, too. With 3,
-/// ten hosts that fail 2 % each were all out at times, and users had 6 % errors; with 5, some were out; with 10, none.
+/// Failures that eject. More than the others need in a row, for hosts that fail by chance come to that, too. With 3, ten
+/// hosts that fail 2 % each were all out at once at times, and users had 6 % errors; with 5 each of them was out at some
+/// time, with 10 four of them.
 const MAX_FAILS: u32 = 10;
 /// Idle connections to hosts that each worker keeps.
 const KEEPALIVE: u32 = 32;
