@@ -110,7 +110,7 @@ fn is_of_use(cell: &str) {
         "--configurations",
         &configurations,
         "--scale",
-        "0.2",
+        "0.1",
         "--output",
         output.path(),
     ];

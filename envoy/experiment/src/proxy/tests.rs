@@ -130,6 +130,9 @@ async fn a_host_that_fails_is_out(configuration: Configuration) {
     let logged = proxy.logged();
     assert!(!logged.is_empty(), "{}", proxy.log());
     assert!(!proxy.counted().await.expect("figures").is_empty());
+    let client = proxy.client();
+    drop(proxy);
+    assert!(client.get("/items").await.is_err(), "it is still there");
 }
 
 macro_rules! for_both {
