@@ -165,10 +165,4 @@ impl Program {
     pub fn log(&self) -> String {
         self.process.folder().log_text()
     }
-
-    /// The process's number.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
 }
