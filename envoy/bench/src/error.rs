@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use sidestep_support::{EnvoyError, TimedOut};
+use sidestep_support::{EnvoyError, ProgramError};
 use std::io;
 
 /// Why there are no figures.
@@ -17,9 +17,9 @@ pub(crate) enum BenchError {
     /// Envoy.
     #[error(transparent)]
     Envoy(#[from] EnvoyError),
-    /// nginx does not serve.
-    #[error("nginx does not serve; its log:\n{0}")]
-    Upstream(String),
+    /// nginx.
+    #[error(transparent)]
+    Upstream(#[from] ProgramError),
     /// wrk says something else than figures.
     #[error("wrk: {0}")]
     Load(String),
@@ -33,9 +33,6 @@ pub(crate) enum BenchError {
         /// What was seen instead.
         what: String,
     },
-    /// A condition that did not come about.
-    #[error(transparent)]
-    TimedOut(#[from] TimedOut),
     /// Files and processes.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -2,7 +2,7 @@
 
 use crate::error::BenchError;
 use crate::setting::{Headers, Method, Setting};
-use sidestep_support::{Folder, in_path};
+use sidestep_support::{Place, Program};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
@@ -28,13 +28,12 @@ pub(crate) struct Seen {
 
 /// Sends requests for so long.
 pub(crate) async fn run(to: SocketAddr, setting: Setting, time: Duration) -> Result<Seen, BenchError> {
-    let program = in_path("wrk").ok_or(BenchError::Missing {
+    let program = Program::find("wrk", "WRK_BIN").ok_or(BenchError::Missing {
         program: "wrk",
         package: "wrk",
     })?;
-    let folder = Folder::new()?;
-    let script = folder.file("load.lua");
-    std::fs::write(&script, include_str!("load.lua"))?;
+    let place = Place::new()?;
+    let script = place.write("load.lua", include_str!("load.lua"))?;
     let connections = CONNECTIONS.max(setting.workers * 4);
     let output = Command::new(program)
         .args(["--threads", "1", "--timeout", "10s"])

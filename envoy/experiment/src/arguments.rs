@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::configuration::Configuration;
 use crate::scenario::Scenario;
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ const SMALLEST_SCALE: f64 = 0.1;
 pub(crate) struct Arguments {
     /// What is done to the hosts, in the order of [`Scenario::ALL`].
     pub(crate) scenarios: Vec<Scenario>,
+    /// Who meets it, in the order of [`Configuration::ALL`].
+    pub(crate) configurations: Vec<Configuration>,
     /// How often.
     pub(crate) rounds: u32,
     /// All times are multiplied by this.
@@ -47,6 +50,7 @@ impl Arguments {
     pub(crate) fn read(arguments: impl IntoIterator<Item = String>, output: PathBuf) -> Result<Self, ArgumentError> {
         let mut asked = Self {
             scenarios: Scenario::ALL.to_vec(),
+            configurations: Configuration::ALL.to_vec(),
             rounds: 1,
             scale: 1.0,
             output,
@@ -63,6 +67,10 @@ impl Arguments {
                 "--only" => {
                     let found = value(arguments.next())?;
                     asked.scenarios = scenarios(&found).ok_or_else(|| odd(&found, known_scenarios()))?;
+                }
+                "--configurations" => {
+                    let found = value(arguments.next())?;
+                    asked.configurations = configurations(&found).ok_or_else(|| odd(&found, known_configurations()))?;
                 }
                 "--rounds" => {
                     let found = value(arguments.next())?;
@@ -88,18 +96,27 @@ impl Arguments {
 }
 
 fn scenarios(names: &str) -> Option<Vec<Scenario>> {
-    let asked: Vec<_> = names.split(',').map(Scenario::of).collect::<Option<_>>()?;
-    Some(
-        Scenario::ALL
-            .into_iter()
-            .filter(|scenario| asked.contains(scenario))
-            .collect(),
-    )
+    chosen(&Scenario::ALL, names, Scenario::of)
+}
+
+fn configurations(names: &str) -> Option<Vec<Configuration>> {
+    chosen(&Configuration::ALL, names, Configuration::of)
+}
+
+/// Those of `all` that are named, with commas, in the order of `all`.
+fn chosen<T: Copy + PartialEq>(all: &[T], names: &str, of: fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let asked: Vec<_> = names.split(',').map(of).collect::<Option<_>>()?;
+    Some(all.iter().copied().filter(|one| asked.contains(one)).collect())
 }
 
 /// All names, with commas.
 pub(crate) fn known_scenarios() -> String {
     Scenario::ALL.map(Scenario::name).join(",")
+}
+
+/// All names, with commas.
+pub(crate) fn known_configurations() -> String {
+    Configuration::ALL.map(Configuration::name).join(",")
 }
 
 #[cfg(test)]
@@ -114,6 +131,7 @@ mod tests {
     fn without_arguments_it_is_everything_once() {
         let asked = read("").expect("nothing");
         assert_eq!(asked.scenarios, Scenario::ALL);
+        assert_eq!(asked.configurations, Configuration::ALL);
         assert_eq!(
             (asked.rounds, asked.scale, asked.output),
             (1, 1.0, PathBuf::from("here"))
@@ -128,6 +146,8 @@ mod tests {
             (asked.rounds, asked.scale, asked.output),
             (3, QUICK, PathBuf::from("there"))
         );
+        let only = read("--configurations nginx,no_detection").map(|asked| asked.configurations);
+        assert_eq!(only, Ok(vec![Configuration::NoDetection, Configuration::Nginx]));
         assert_eq!(read("--scale 0.25").map(|asked| asked.scale), Ok(0.25));
     }
 
@@ -137,6 +157,7 @@ mod tests {
         assert_eq!(refused("--fast"), "unknown argument --fast");
         assert_eq!(refused("--only"), "--only needs a value");
         assert!(refused("--only one_bad,two").contains("found one_bad,two; expected all_well,all_alike,"));
+        assert!(refused("--configurations envoy").contains("found envoy; expected no_detection,"));
         assert_eq!(
             refused("--rounds 0"),
             "--rounds: found 0; expected an integer from 1 to 100"

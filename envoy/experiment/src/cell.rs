@@ -1,10 +1,11 @@
 //! One cell of the matrix: a scenario met by a configuration, once.
 
-use crate::configuration::{CLUSTER, Configuration};
+use crate::configuration::Configuration;
 use crate::hosts::Hosts;
+use crate::proxy::{Proxy, ProxyError};
 use crate::scenario::Scenario;
 use crate::traffic::{self, Connections, RATE, Sent};
-use sidestep_support::{ClientError, Envoy, EnvoyError};
+use sidestep_support::ClientError;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -29,29 +30,31 @@ pub(crate) struct Observed {
     pub(crate) sent: Vec<Sent>,
     /// For each host the times at which requests came, in order.
     pub(crate) arrivals: Vec<Vec<Duration>>,
-    /// What Envoy and the module counted, without what is zero.
+    /// POSTs that came to any host.
+    pub(crate) posts_arrived: u64,
+    /// What the proxy and the module counted, without what is zero.
     pub(crate) counted: BTreeMap<String, u64>,
-    /// What the module logged.
+    /// What the module logged, and another proxy on hosts that went and came.
     pub(crate) logged: Vec<String>,
 }
 
 /// Why a cell could not be run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CellError {
-    /// Envoy.
+    /// Envoy, or another proxy.
     #[error(transparent)]
-    Envoy(#[from] EnvoyError),
+    Proxy(#[from] ProxyError),
     /// The users' connections.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// It has measured something else than the scenario.
-    #[error("{failed} of {requests} requests failed before anything was done to a host; Envoy's log:\n{log}")]
+    #[error("{failed} of {requests} requests failed before anything was done to a host; the proxy's log:\n{log}")]
     NotWell {
         /// Requests before the first fault.
         requests: usize,
         /// Those that were not answered by a 200.
         failed: usize,
-        /// Envoy's log.
+        /// The proxy's log.
         log: String,
     },
     /// The filter was to be measured, and was not there.
@@ -60,53 +63,38 @@ pub(crate) enum CellError {
 }
 
 impl Cell {
-    /// Runs it, with an Envoy and hosts of its own. All times are multiplied by `scale`.
+    /// Runs it, with a proxy and hosts of its own. All times are multiplied by `scale`.
     pub(crate) async fn run(self, scale: f64) -> Result<Observed, CellError> {
         let plan = self.scenario.plan(scale);
         let hosts = Hosts::start(&plan, RATE, scale).await;
-        let envoy = Envoy::start(self.configuration.envoy(&hosts, scale)).await?;
-        let connections = Connections::open(envoy.client()).await?;
+        let proxy = Proxy::start(self.configuration, &hosts, scale).await?;
+        let connections = Connections::open(proxy.client()).await?;
         let start = Instant::now() + BREATH;
         hosts.follow_the_plan(start);
         let sent = traffic::run(&connections, start, plan.end).await;
         if self.configuration == Configuration::Sidestep {
             tokio::time::sleep(LAST_FIGURES).await;
         }
-        let counted = counted(&envoy).await?;
+        let counted = proxy.counted().await?;
         let early: Vec<_> = sent.iter().take_while(|sent| sent.at < plan.begin()).collect();
         let failed = early.iter().filter(|sent| !sent.good).count();
         if early.is_empty() || failed * 20 > early.len() {
             return Err(CellError::NotWell {
                 requests: early.len(),
                 failed,
-                log: envoy.log(),
+                log: proxy.log(),
             });
         }
         let is_there = counted.contains_key("wasmcustom.sidestep.attempts.success");
         if self.configuration == Configuration::Sidestep && !is_there {
-            return Err(CellError::NoFilter(envoy.log()));
+            return Err(CellError::NoFilter(proxy.log()));
         }
         Ok(Observed {
             sent,
             arrivals: hosts.arrivals(),
+            posts_arrived: hosts.posts(),
             counted,
-            logged: envoy
-                .log()
-                .lines()
-                .filter(|line| line.contains("wasm log"))
-                .map(str::to_owned)
-                .collect(),
+            logged: proxy.logged(),
         })
     }
-}
-
-async fn counted(envoy: &Envoy) -> Result<BTreeMap<String, u64>, EnvoyError> {
-    let mut counted = envoy
-        .stats(&format!(
-            "^cluster\\.{CLUSTER}\\.(outlier_detection|upstream_rq_|retry)"
-        ))
-        .await?;
-    counted.extend(envoy.stats("^wasmcustom\\.").await?);
-    counted.retain(|_, count| *count > 0);
-    Ok(counted)
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 type Column = (&'static str, fn(&Figures) -> String);
 
 /// The columns, in their order.
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [Column; 17] = [
     ("requests", |figures| format!("{:.0}", figures.requests)),
     ("posts", |figures| format!("{:.0}", figures.posts)),
     ("failed_percent", |figures| format!("{:.3}", figures.failed)),
@@ -22,6 +22,7 @@ const COLUMNS: [Column; 16] = [
     ("p50_last_third_ms", |figures| format!("{:.1}", figures.p50_late)),
     ("p99_last_third_ms", |figures| format!("{:.1}", figures.p99_late)),
     ("attempts_per_request", |figures| format!("{:.4}", figures.attempts)),
+    ("attempts_per_post", |figures| format!("{:.4}", figures.attempts_post)),
     ("met_fault_percent", |figures| format!("{:.3}", figures.met_fault)),
     ("out_after_s", |figures| moment(figures.out)),
     ("full_share_after_s", |figures| moment(figures.back)),

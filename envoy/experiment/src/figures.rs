@@ -1,4 +1,4 @@
-//! What a cell comes to, in figures. All of them are from the first fault on, and measured from outside of Envoy: at the
+//! What a cell comes to, in figures. All of them are from the first fault on, and measured from outside of the proxy: at the
 //! users and at the hosts. So they mean the same for every configuration.
 
 use crate::cell::Observed;
@@ -50,7 +50,7 @@ impl Moment {
 /// The figures of a cell, or the medians of several.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Figures {
-    /// 99th percentile of how late requests left, in milliseconds: not a figure of Envoy, but of the measurement.
+    /// 99th percentile of how late requests left, in milliseconds: not a figure of the proxy, but of the measurement.
     pub(crate) late: f64,
     /// Requests of the users.
     pub(crate) requests: f64,
@@ -74,6 +74,8 @@ pub(crate) struct Figures {
     pub(crate) p99_late: f64,
     /// Requests that reached a host, per request of a user.
     pub(crate) attempts: f64,
+    /// POSTs that reached a host, per POST of a user: over 1, and somebody repeats what nobody may.
+    pub(crate) attempts_post: f64,
     /// Requests that reached a faulty host while it was faulty, in per cent of the users' requests: those that suffered,
     /// or would have without a retry.
     pub(crate) met_fault: f64,
@@ -99,6 +101,9 @@ impl Figures {
         // that were on their way.
         let before = observed.sent.len() - all.len();
         let attempts = number(observed.arrivals.iter().map(Vec::len).sum()) - number(before);
+        let posts = number(of_method(true).len());
+        let posts_before = number(observed.sent.iter().filter(|sent| sent.post).count()) - posts;
+        let post_attempts = number(usize::try_from(observed.posts_arrived).unwrap_or(usize::MAX)) - posts_before;
         let hosts = Hosts {
             plan,
             arrivals: &observed.arrivals,
@@ -108,7 +113,7 @@ impl Figures {
         Self {
             late: milliseconds(&all, 0.99, |sent| sent.late),
             requests: number(all.len()),
-            posts: number(of_method(true).len()),
+            posts,
             failed: failed(&all),
             failed_get: failed(&of_method(false)),
             failed_post: failed(&of_method(true)),
@@ -118,6 +123,7 @@ impl Figures {
             p50_late: milliseconds(&last, 0.5, |sent| sent.took),
             p99_late: milliseconds(&last, 0.99, |sent| sent.took),
             attempts: attempts / number(all.len()).max(1.0),
+            attempts_post: post_attempts / posts.max(1.0),
             met_fault: 100.0 * number(hosts.met_fault()) / number(all.len()).max(1.0),
             out: if ejection { hosts.out() } else { Moment::NoQuestion },
             back: hosts.back(),
@@ -145,6 +151,7 @@ impl Figures {
             p50_late: of(|figures| figures.p50_late),
             p99_late: of(|figures| figures.p99_late),
             attempts: of(|figures| figures.attempts),
+            attempts_post: of(|figures| figures.attempts_post),
             met_fault: of(|figures| figures.met_fault),
             out: moment(|figures| figures.out),
             back: moment(|figures| figures.back),
@@ -241,164 +248,4 @@ pub(crate) fn number(count: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{Ailment, Spell};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// Two hosts, the first of them bad from 2 to 5 of 12 seconds.
-    fn plan() -> Plan {
-        Plan {
-            hosts: 2,
-            spells: vec![Spell {
-                hosts: 1,
-                from: SECOND * 2,
-                until: SECOND * 5,
-                ailment: Ailment::Answers503,
-            }],
-            end: SECOND * 12,
-        }
-    }
-
-    /// Every 50 ms between these milliseconds.
-    fn every_50_ms(from: u64, until: u64) -> impl Iterator<Item = Duration> {
-        (from / 50..until / 50).map(|n| Duration::from_millis(n * 50))
-    }
-
-    fn sent(at: Duration, post: bool, good: bool) -> Sent {
-        Sent {
-            at,
-            post,
-            late: Duration::from_millis(if post { 2 } else { 1 }),
-            took: Duration::from_millis(if good { 20 } else { 30 }),
-            good,
-        }
-    }
-
-    /// 40 requests a second, half of them POSTs; GETs fail for half a second, POSTs for a whole one. The first host is
-    /// out from 3 s to 8 s.
-    fn observed() -> Observed {
-        let gets = every_50_ms(0, 12_000).map(|at| sent(at, false, !(SECOND * 2..SECOND * 5 / 2).contains(&at)));
-        let posts = every_50_ms(0, 12_000).map(|at| sent(at, true, !(SECOND * 2..SECOND * 3).contains(&at)));
-        Observed {
-            sent: gets.chain(posts).collect(),
-            arrivals: vec![
-                every_50_ms(0, 3000).chain(every_50_ms(8000, 12_000)).collect(),
-                every_50_ms(0, 12_000).collect(),
-            ],
-            ..Observed::default()
-        }
-    }
-
-    fn figures(observed: &Observed) -> Figures {
-        Figures::of(observed, &plan(), 40, 1.0, true)
-    }
-
-    #[test]
-    fn requests_are_counted_from_the_fault_on() {
-        let figures = figures(&observed());
-        assert_eq!((figures.requests, figures.posts), (400.0, 200.0));
-        assert_eq!(figures.failed, 100.0 * 30.0 / 400.0);
-        assert_eq!(figures.failed_get, 100.0 * 10.0 / 200.0);
-        assert_eq!(figures.failed_post, 100.0 * 20.0 / 200.0);
-        assert_eq!(figures.failed_late, 0.0);
-        assert_eq!((figures.p50, figures.p99, figures.p99_late), (20.0, 30.0, 20.0));
-        // 140 and 240 in all, less the 80 requests before.
-        assert_eq!(figures.late, 2.0);
-        assert_eq!(figures.attempts, (140.0 + 240.0 - 80.0) / 400.0);
-        assert_eq!(figures.met_fault, 100.0 * 20.0 / 400.0);
-    }
-
-    #[test]
-    fn out_and_back_are_seen_at_the_hosts() {
-        let figures = figures(&observed());
-        let Moment::After(out) = figures.out else {
-            panic!("{:?}", figures.out)
-        };
-        assert!((0.8..1.0).contains(&out), "{out}");
-        assert!(
-            matches!(figures.back, Moment::After(back) if (2.5..3.1).contains(&back)),
-            "{:?}",
-            figures.back
-        );
-        assert_eq!(figures.false_ejections, 0.0);
-    }
-
-    #[test]
-    fn a_host_that_stays_is_never_out_and_back_at_once() {
-        let mut observed = observed();
-        observed.arrivals[0] = every_50_ms(0, 12_000).collect();
-        let figures = figures(&observed);
-        assert_eq!((figures.out, figures.back), (Moment::Never, Moment::After(0.0)));
-    }
-
-    #[test]
-    fn half_a_share_is_not_back() {
-        let mut observed = observed();
-        // Every 100 ms from 8 s on, and every 50 ms from 9 s on.
-        observed.arrivals[0].retain(|at| *at < SECOND * 3 || *at >= SECOND * 9 || at.as_millis() % 100 == 0);
-        let back = figures(&observed).back;
-        assert!(
-            matches!(back, Moment::After(back) if (3.2..4.0).contains(&back)),
-            "{back:?}"
-        );
-    }
-
-    #[test]
-    fn all_faulty_hosts_have_to_be_out_and_back() {
-        let mut plan = plan();
-        plan.spells[0].hosts = 2;
-        let mut observed = observed();
-        observed.arrivals[1].retain(|at| !(SECOND * 4..SECOND * 9).contains(at));
-        let figures = Figures::of(&observed, &plan, 40, 1.0, true);
-        assert!(
-            matches!(figures.out, Moment::After(out) if (1.8..2.0).contains(&out)),
-            "{:?}",
-            figures.out
-        );
-        assert!(
-            matches!(figures.back, Moment::After(back) if (3.5..4.1).contains(&back)),
-            "{:?}",
-            figures.back
-        );
-        observed.arrivals[1] = every_50_ms(0, 12_000).collect();
-        assert_eq!(Figures::of(&observed, &plan, 40, 1.0, true).out, Moment::Never);
-    }
-
-    #[test]
-    fn a_host_that_stays_away_is_never_back() {
-        let mut observed = observed();
-        observed.arrivals[0].retain(|at| *at < SECOND * 3);
-        assert_eq!(figures(&observed).back, Moment::Never);
-    }
-
-    #[test]
-    fn a_healthy_host_without_traffic_is_a_false_ejection() {
-        let mut observed = observed();
-        observed.arrivals[1].retain(|at| !(SECOND * 6..SECOND * 8).contains(at));
-        assert_eq!(figures(&observed).false_ejections, 1.0);
-    }
-
-    #[test]
-    fn where_there_is_nothing_to_eject_it_is_no_question() {
-        assert_eq!(
-            Figures::of(&observed(), &plan(), 40, 1.0, false).out,
-            Moment::NoQuestion
-        );
-    }
-
-    #[test]
-    fn never_is_later_than_any_time_in_a_median() {
-        let round = |out| Figures {
-            out,
-            ..figures(&observed())
-        };
-        let of = |rounds: &[Moment]| Figures::median(&rounds.iter().map(|out| round(*out)).collect::<Vec<_>>()).out;
-        let (early, late) = (Moment::After(1.0), Moment::After(3.0));
-        assert_eq!(of(&[Moment::Never, early, late]), late);
-        assert_eq!(of(&[Moment::Never, early, Moment::Never]), Moment::Never);
-        assert_eq!(of(&[Moment::NoQuestion; 3]), Moment::NoQuestion);
-        assert_eq!(of(&[late]), late);
-    }
-}
+mod tests;

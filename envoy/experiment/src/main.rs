@@ -1,13 +1,15 @@
-//! Measures sidestep against Envoy's own outlier detection and retries.
+//! Measures sidestep against Envoy's own outlier detection and retries, and against HAProxy's and nginx's.
 //!
-//! A matrix: what can happen to hosts (scenarios) times ways to configure one and the same Envoy (configurations). Each
-//! cell has an Envoy with two workers and real HTTP servers of its own, follows the same plan, and gets the same requests
-//! at the same times. All figures are taken outside of Envoy, at the users and at the hosts.
+//! A matrix: what can happen to hosts (scenarios) times ways to configure one and the same Envoy, and other proxies
+//! (configurations). Each cell has a proxy with two workers and real HTTP servers of its own, follows the same plan, and
+//! gets the same requests at the same times. All figures are taken outside of the proxy, at the users and at the hosts.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `scenario`, `plan` | what happens to which host, and when |
-//! | `configuration` | the four that are compared |
+//! | `configuration` | the six that are compared |
+//! | `aims` | what those of them have in common that detect and retry |
+//! | `proxy` | each of them to the letter, and the process |
 //! | `hosts`, `warming` | the servers that follow the plan |
 //! | `traffic`, `dice` | the users: open loop, and the same requests in each cell |
 //! | `cell` | a scenario met by a configuration, once |
@@ -20,6 +22,7 @@
     reason = "runs natively only, and measures by the machine's clock"
 )]
 
+mod aims;
 mod arguments;
 mod cell;
 mod configuration;
@@ -30,6 +33,7 @@ mod hosts;
 mod lock;
 mod plan;
 mod plot;
+mod proxy;
 mod quantile;
 mod run;
 #[cfg(test)]
@@ -42,19 +46,23 @@ mod traffic;
 mod verdict;
 mod warming;
 
-use arguments::{Arguments, known_scenarios};
+use arguments::{Arguments, known_configurations, known_scenarios};
 use std::io;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
-usage: ./build.sh experiment [--only SCENARIO[,...]] [--rounds N] [--quick | --scale X] [--output FOLDER]
+usage: ./build.sh experiment [--only SCENARIO[,...]] [--configurations CONFIGURATION[,...]] [--rounds N]
+                             [--quick | --scale X] [--output FOLDER]
 
 Does the same things to servers behind an Envoy in four configurations: without outlier detection, with Envoy's
-defaults, with Envoy's own tuned as well as it gets, with sidestep. Writes results.csv (a row for each round and cell),
-summary.csv (medians), plot.svg and details/ (what Envoy and the module counted), and prints a table.
+defaults, with Envoy's own tuned as well as it gets, with sidestep; and behind HAProxy and nginx, tuned for the same, if
+they are there. Writes results.csv (a row for each round and cell), summary.csv (medians), plot.svg and details/ (what
+the proxies and the module counted), and prints a table.
 
   --only SCENARIO[,...]  only some scenarios
+  --configurations CONFIGURATION[,...]
+                         only some configurations
   --rounds N             run everything N times, in turns (1)
   --quick                half of all times
   --scale X              all times times X (1)
@@ -63,6 +71,8 @@ summary.csv (medians), plot.svg and details/ (what Envoy and the module counted)
 environment:
   ENVOY_BIN      the Envoy to use; else the PATH's
   SIDESTEP_WASM  the module; else dist/sidestep.wasm
+  HAPROXY_BIN    the HAProxy to use; else the PATH's, or /usr/sbin's (Debian: `apt install haproxy`)
+  NGINX_BIN      the same for nginx (Debian: `apt install nginx-light`)
 ";
 
 /// What a shell reports for a program that Ctrl-C ended.
@@ -76,6 +86,7 @@ async fn main() -> ExitCode {
         .any(|argument| argument == "-h" || argument == "--help")
     {
         print!("{HELP}\nscenarios: {}\n", known_scenarios());
+        println!("configurations: {}", known_configurations());
         return ExitCode::SUCCESS;
     }
     let folder = sidestep_support::repository().join("target/experiment");
@@ -87,7 +98,7 @@ async fn main() -> ExitCode {
         }
     };
     let outcome = match interrupted() {
-        // Dropped, a cell takes its Envoy along.
+        // Dropped, a cell takes its proxy along.
         Ok(interrupted) => tokio::select! {
             outcome = run::run(&asked) => outcome,
             () = interrupted => {

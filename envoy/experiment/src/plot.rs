@@ -98,6 +98,8 @@ fn style(configuration: Configuration) -> &'static str {
         Configuration::NoDetection => "stroke=\"#999999\" stroke-dasharray=\"2 2\" stroke-width=\"1.4\"",
         Configuration::EnvoyDefault => "stroke=\"#e69f00\" stroke-dasharray=\"7 3\" stroke-width=\"1.4\"",
         Configuration::EnvoyTuned => "stroke=\"#0072b2\" stroke-width=\"1.4\"",
+        Configuration::Haproxy => "stroke=\"#009e73\" stroke-dasharray=\"9 3 2 3\" stroke-width=\"1.4\"",
+        Configuration::Nginx => "stroke=\"#cc79a7\" stroke-dasharray=\"4 2\" stroke-width=\"1.4\"",
         Configuration::Sidestep => "stroke=\"#d55e00\" stroke-width=\"2.2\"",
     }
 }
@@ -117,10 +119,10 @@ pub(crate) fn plot(rows: &[Row], subtitle: &str) -> String {
         &mut svg,
         (LEFT, 22.0),
         "font-size=\"16\" font-weight=\"bold\"",
-        "sidestep against Envoy's own",
+        "sidestep against others",
     );
     text(&mut svg, (LEFT, 40.0), "fill=\"#555\"", subtitle);
-    legend(&mut svg, LEFT, 60.0);
+    legend(&mut svg, rows, LEFT, 60.0);
     for (column, panel) in (0_u32..).zip(PANELS) {
         let left = LEFT + (PANEL_WIDTH + GAP) * f64::from(column);
         text(
@@ -148,12 +150,13 @@ pub(crate) fn plot(rows: &[Row], subtitle: &str) -> String {
     svg
 }
 
-fn legend(svg: &mut String, left: f64, top: f64) {
+/// Of the configurations that are there, which are the same in all rows.
+fn legend(svg: &mut String, rows: &[Row], left: f64, top: f64) {
     let mut left = left;
-    for configuration in Configuration::ALL {
-        line(svg, (left, top), (left + 30.0, top), style(configuration));
+    for (configuration, _) in rows.iter().take(1).flat_map(|row| &row.series) {
+        line(svg, (left, top), (left + 30.0, top), style(*configuration));
         text(svg, (left + 36.0, top + 4.0), "", configuration.says());
-        left += 150.0;
+        left += 140.0;
     }
     let _ = writeln!(
         svg,
@@ -282,6 +285,9 @@ mod tests {
         assert_eq!(elements[0], "svg");
         let lines = elements.iter().filter(|name| *name == "polyline").count();
         assert_eq!(lines, rows.len() * PANELS.len() * Configuration::ALL.len());
+        for configuration in Configuration::ALL {
+            assert_eq!(svg.matches(&format!(">{}</text>", configuration.says())).count(), 1);
+        }
         assert!(svg.contains("rounds &lt; 3 &amp; more"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
     }

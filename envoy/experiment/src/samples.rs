@@ -26,6 +26,7 @@ pub(crate) fn figures() -> Figures {
         p50_late: 20.0,
         p99_late: 26.0,
         attempts: 1.001,
+        attempts_post: 1.0,
         met_fault: 0.3,
         out: Moment::After(0.2),
         back: Moment::NoQuestion,

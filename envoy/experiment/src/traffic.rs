@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 pub(crate) const RATE: u32 = 250;
 /// So many of a hundred requests are POSTs, which nobody may repeat. The others are GETs.
 pub(crate) const POST_PERCENT: u64 = 10;
-/// Open from the start. Envoy's workers share connections out by a hash: with so many, none goes without.
+/// Open from the start. A proxy's workers share connections out by a hash: with so many, none goes without.
 const CONNECTIONS: usize = 32;
-/// A request that has no answer after this has failed. Longer than Envoy's own time-outs.
+/// A request that has no answer after this has failed. Longer than any proxy's own time-outs.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A request, and what came of it.
@@ -33,7 +33,7 @@ pub(crate) struct Sent {
     pub(crate) good: bool,
 }
 
-/// The connections that wait for a request. Each is used in its turn, so that all of Envoy's workers have work.
+/// The connections that wait for a request. Each is used in its turn, so that all of a proxy's workers have work.
 #[derive(Debug)]
 pub(crate) struct Connections {
     client: Client,

@@ -1,10 +1,12 @@
-//! Where sidestep is not at least as good as the best that Envoy does alone: said, not left to be found.
+//! Where sidestep is not at least as good as the best that Envoy does alone, and as the best that other proxies do: said,
+//! not left to be found.
 
 use crate::cell::Cell;
 use crate::configuration::Configuration;
 use crate::figures::{Figures, Moment};
 use crate::scenario::Scenario;
 use crate::table::{milliseconds, moment, percent};
+use std::fmt::Write;
 
 /// A figure that is compared: less is better.
 struct Question {
@@ -12,7 +14,7 @@ struct Question {
     figure: fn(&Figures) -> Option<f64>,
     /// What two runs of the same may differ by, at this value of the better one.
     margin: fn(f64, &Figures) -> f64,
-    /// Which of Envoy's configurations it is compared with: the configuration, its figures, ours.
+    /// Which of the others it is compared with: the configuration, its figures, ours.
     with: fn(Configuration, &Figures, &Figures) -> bool,
     text: fn(&Figures) -> String,
 }
@@ -58,7 +60,7 @@ const QUESTIONS: [Question; 10] = [
         figure: |figures| Some(figures.attempts),
         margin: |_, _| 0.01,
         // Who does not retry has no retries to count.
-        with: |configuration, _, _| configuration == Configuration::EnvoyTuned,
+        with: |configuration, _, _| configuration.retries(),
         text: |figures| format!("{:.3}", figures.attempts),
     },
     Question {
@@ -81,7 +83,7 @@ const QUESTIONS: [Question; 10] = [
         figure: |figures| figures.back.seconds(),
         margin: |_, _| 0.5,
         // Who never took a host out need not take it back.
-        with: |configuration, figures, _| configuration != Configuration::NoDetection && figures.out != Moment::Never,
+        with: |configuration, figures, _| configuration.detects() && figures.out != Moment::Never,
         text: |figures| moment(figures.back),
     },
     Question {
@@ -107,8 +109,59 @@ fn fails_no_more(_: Configuration, figures: &Figures, ours: &Figures) -> bool {
     figures.failed <= ours.failed + chance(ours.failed, ours.requests)
 }
 
-/// A line for each figure of each scenario in which one of Envoy's own configurations was better.
-pub(crate) fn worse(rows: &[(Cell, Figures)]) -> Vec<String> {
+/// Whom it is compared with, one after the other: the best of the ones would hide the best of the others.
+struct Others {
+    name: &'static str,
+    configurations: &'static [Configuration],
+    /// What the comparison does not show, for whoever reads it alone.
+    note: &'static str,
+}
+
+const OTHERS: [Others; 2] = [
+    Others {
+        name: "the best of Envoy's own",
+        configurations: &[
+            Configuration::NoDetection,
+            Configuration::EnvoyDefault,
+            Configuration::EnvoyTuned,
+        ],
+        note: "",
+    },
+    Others {
+        name: "the better of HAProxy and nginx",
+        configurations: &[Configuration::Haproxy, Configuration::Nginx],
+        note: " (HAProxy alone checks its hosts actively)",
+    },
+];
+
+/// What is to be said of it, as paragraphs; nothing of those that were not there.
+pub(crate) fn verdict(rows: &[(Cell, Figures)]) -> String {
+    let were_there = |configuration: &Configuration| rows.iter().any(|(cell, _)| cell.configuration == *configuration);
+    let mut text = String::new();
+    if !were_there(&Configuration::Sidestep) {
+        return text;
+    }
+    for others in OTHERS {
+        if !others.configurations.iter().any(were_there) {
+            continue;
+        }
+        let Others { name, note, .. } = others;
+        let worse = worse(rows, others.configurations);
+        // Writing to a string can't fail.
+        let _ = if worse.is_empty() {
+            writeln!(text, "\nsidestep is at least as good as {name} in each of these cells.")
+        } else {
+            writeln!(text, "\nWhere sidestep is not as good as {name}{note}:")
+        };
+        for line in worse {
+            let _ = writeln!(text, "* {line}");
+        }
+    }
+    text
+}
+
+/// A line for each figure of each scenario in which one of these configurations was better.
+fn worse(rows: &[(Cell, Figures)], others: &[Configuration]) -> Vec<String> {
     let mut lines = Vec::new();
     for scenario in Scenario::ALL {
         let of_scenario: Vec<_> = rows.iter().filter(|(cell, _)| cell.scenario == scenario).collect();
@@ -119,7 +172,7 @@ pub(crate) fn worse(rows: &[(Cell, Figures)]) -> Vec<String> {
         for question in QUESTIONS {
             let best = of_scenario
                 .iter()
-                .filter(|(cell, _)| cell.configuration != Configuration::Sidestep)
+                .filter(|(cell, _)| others.contains(&cell.configuration))
                 .filter(|(cell, figures)| (question.with)(cell.configuration, figures, ours))
                 .filter_map(|(cell, figures)| Some((cell.configuration, figures, (question.figure)(figures)?)))
                 .min_by(|(.., one), (.., other)| one.total_cmp(other));
@@ -155,6 +208,43 @@ mod tests {
             (cell(Configuration::EnvoyTuned), of_envoy),
             (cell(Configuration::Sidestep), figures()),
         ]
+    }
+
+    fn worse(rows: &[(Cell, Figures)]) -> Vec<String> {
+        super::worse(rows, OTHERS[0].configurations)
+    }
+
+    #[test]
+    fn the_best_of_the_ones_does_not_hide_the_best_of_the_others() {
+        let better = |failed| Figures { failed, ..figures() };
+        let mut rows = rows(better(0.05));
+        let cell = |configuration| Cell {
+            scenario: Scenario::OneBad,
+            configuration,
+        };
+        assert_eq!(
+            verdict(&rows),
+            "\nWhere sidestep is not as good as the best of Envoy's own:\n\
+             * one_bad: failed: 0.25 % with sidestep, 0.05 % with Envoy, tuned\n"
+        );
+        rows.push((cell(Configuration::Nginx), figures()));
+        assert!(
+            verdict(&rows).ends_with("at least as good as the better of HAProxy and nginx in each of these cells.\n")
+        );
+        rows.push((cell(Configuration::Haproxy), better(0.01)));
+        let verdict = verdict(&rows);
+        assert!(verdict.contains("0.05 % with Envoy, tuned\n"), "{verdict}");
+        assert!(verdict.ends_with(
+            "\nWhere sidestep is not as good as the better of HAProxy and nginx (HAProxy alone checks its hosts \
+             actively):\n* one_bad: failed: 0.25 % with sidestep, 0.01 % with HAProxy\n"
+        ));
+    }
+
+    #[test]
+    fn without_sidestep_there_is_nothing_to_compare() {
+        let mut rows = rows(figures());
+        rows.truncate(1);
+        assert_eq!(verdict(&rows), "");
     }
 
     #[test]

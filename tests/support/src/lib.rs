@@ -7,8 +7,8 @@
 //! - [`Envoy`]: the process, with its listeners, statistics and log. It ends with its value.
 //! - [`Endpoints`]: a cluster's hosts in a file that Envoy follows (EDS).
 //! - [`Etcd`], [`EtcdCluster`]: a real etcd that can be killed, frozen and brought back. [`EtcdClient`]: what is in it.
+//! - [`Program`]: any other proxy, at the [`Place`] that was found for it.
 //! - [`Proxy`]: a way to a server that can be made slow or cut.
-//! - [`Process`], [`Folder`]: any other program.
 //! - [`Client`], [`Connection`]: the user's side. [`Traffic`]: many users, who do not wait for each other.
 //! - [`wait_for`], [`Gate`]: waiting on conditions with a bound, instead of sleeping.
 //!
@@ -34,6 +34,7 @@ mod envoy;
 mod etcd;
 mod grpc;
 mod process;
+mod program;
 mod proxy;
 mod server;
 mod upstream;
@@ -47,7 +48,7 @@ pub use etcd::{Etcd, EtcdClient, EtcdCluster, EtcdEntry, EtcdError, Lease};
 pub use grpc::{
     GrpcAnswer, GrpcCall, GrpcClient, GrpcCode, GrpcMethod, GrpcNote, GrpcReceived, GrpcReply, GrpcStream, GrpcUpstream,
 };
-pub use process::{Folder, Process, in_path};
+pub use program::{Place, Program, ProgramError};
 pub use proxy::Proxy;
 pub use upstream::{Behaviour, Head, Received, Reply, Upstream};
 pub use wait::{Gate, TimedOut, wait_for};

@@ -1,4 +1,4 @@
-//! A child process that does not outlive its value: Envoy, etcd, nginx.
+//! A child process that does not outlive its value: Envoy, etcd, other proxies.
 
 use rustix::process::{Pid, Signal};
 use std::fs::OpenOptions;
@@ -18,7 +18,7 @@ const SHOWN_LINES: usize = 200;
 /// A running program, and the folder that its files are in. Both go with the value; the folder stays as long as somebody
 /// else has it, too.
 #[derive(Debug)]
-pub struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
     folder: Arc<Folder>,
@@ -26,15 +26,36 @@ pub struct Process {
 
 impl Process {
     /// Starts a program in `workdir` with these arguments; its log goes to a file. `name` is for people.
-    ///
-    /// # Errors
-    /// It can't be started, or its log not be made.
-    pub fn start(
+    pub(crate) fn start(
         name: &'static str,
         program: &Path,
         folder: Arc<Folder>,
         workdir: &Path,
         arguments: &[&str],
+    ) -> io::Result<Self> {
+        Self::start_ending_by(name, program, folder, workdir, arguments, "KILL")
+    }
+
+    /// The same for a program with children of its own, which it takes along when it is asked to leave: killed it could
+    /// not.
+    pub(crate) fn start_with_children(
+        name: &'static str,
+        program: &Path,
+        folder: Arc<Folder>,
+        workdir: &Path,
+        arguments: &[&str],
+    ) -> io::Result<Self> {
+        Self::start_ending_by(name, program, folder, workdir, arguments, "TERM")
+    }
+
+    /// `signal` is what it gets if this process is killed.
+    fn start_ending_by(
+        name: &'static str,
+        program: &Path,
+        folder: Arc<Folder>,
+        workdir: &Path,
+        arguments: &[&str],
+        signal: &str,
     ) -> io::Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
         // `setpriv` makes the kernel end the program if this process is killed and can't. It becomes the program: the pid
@@ -42,7 +63,7 @@ impl Process {
         let mut command = match in_path("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+                command.args(["--pdeathsig", signal, "--"]).arg(program);
                 command
             }
             None => Command::new(program),
@@ -57,23 +78,16 @@ impl Process {
         Ok(Self { name, child, folder })
     }
 
-    /// Its number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The folder of its files.
-    #[must_use]
-    pub fn folder(&self) -> &Folder {
+    pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
 
     /// How it ended, if it did.
-    ///
-    /// # Errors
-    /// It can't be asked.
-    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
@@ -118,14 +132,10 @@ impl Drop for Process {
 
 /// A private folder. It goes with the value.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// An empty one, in the system's folder for such.
-    ///
-    /// # Errors
-    /// It can't be made.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -139,9 +149,7 @@ impl Folder {
         }
     }
 
-    /// The path of a file in it.
-    #[must_use]
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
@@ -170,8 +178,7 @@ impl Folder {
     }
 
     /// The log's last lines.
-    #[must_use]
-    pub fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let text = self.log_text();
         let lines: Vec<_> = text.lines().collect();
         let start = lines.len().saturating_sub(SHOWN_LINES);
@@ -186,8 +193,7 @@ impl Drop for Folder {
 }
 
 /// A program of the PATH.
-#[must_use]
-pub fn in_path(program: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
