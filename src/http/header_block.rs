@@ -59,18 +59,14 @@ impl HeaderBlock {
     /// The pairs in their order. Names are lower-case, as Envoy keeps them.
     pub fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
         let (count, rest) = take_length(&self.0).unwrap_or((0, &[]));
-        let (mut lengths, mut payload) = count
+        let (lengths, payload) = count
             .checked_mul(8)
             .and_then(|size| rest.split_at_checked(size))
             .unwrap_or((&[], &[]));
-        std::iter::from_fn(move || {
-            let (name_len, rest) = take_length(lengths)?;
-            let (value_len, rest) = take_length(rest)?;
-            lengths = rest;
-            let name = take_text(&mut payload, name_len)?;
-            let value = take_text(&mut payload, value_len)?;
-            Some((name, value))
-        })
+        Pairs {
+            lengths: lengths.as_chunks().0.iter(),
+            payload,
+        }
     }
 
     /// Whether all names and values are UTF-8: a callout carries nothing else.
@@ -105,12 +101,29 @@ fn take_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
 }
 
-/// Takes `length` bytes and the NUL behind them.
-fn take_text<'a>(payload: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (text, rest) = payload.split_at_checked(length)?;
-    let (_nul, rest) = rest.split_first()?;
-    *payload = rest;
-    Some(text)
+/// The pairs of a block. Every header of every request goes through here.
+struct Pairs<'a> {
+    /// Of each pair that is to come the lengths of its name and its value.
+    lengths: std::slice::Iter<'a, [u8; 8]>,
+    payload: &'a [u8],
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Pair<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Pair<'a>> {
+        // Both lengths in one read.
+        let lengths = u64::from_le_bytes(*self.lengths.next()?);
+        let name_len = usize::try_from(lengths as u32).ok()?;
+        let value_len = usize::try_from((lengths >> 32) as u32).ok()?;
+        let value_at = name_len.checked_add(1)?;
+        let end = value_at.checked_add(value_len)?;
+        let name = self.payload.get(..name_len)?;
+        let value = self.payload.get(value_at..end)?;
+        self.payload = self.payload.get(end.checked_add(1)?..)?;
+        Some((name, value))
+    }
 }
 
 #[cfg(test)]

@@ -87,23 +87,32 @@ impl RequestFacts {
             asks_for_try_timeout: None,
         };
         for (name, value) in headers.pairs() {
-            match name {
-                b":method" => facts.method = Method::from_name(value),
-                b"content-type" => facts.grpc = is_grpc(value),
-                b"accept" => facts.streams |= value.starts_with(b"text/event-stream"),
-                b"content-length" => facts.content_length = number(value),
-                b"idempotency-key" => facts.idempotency_key = true,
-                b"early-data" => facts.early_data |= value == b"1",
-                b"upgrade" | b":protocol" => facts.upgrade = true,
-                b"x-envoy-retry-on" | b"x-envoy-retry-grpc-on" => facts.asks_router_to_retry = true,
-                b"x-envoy-max-retries" => facts.limits_retries = true,
-                b"x-envoy-upstream-rq-timeout-ms" => facts.asks_for_timeout = millis(value),
-                b"x-envoy-upstream-rq-per-try-timeout-ms" => facts.asks_for_try_timeout = millis(value),
-                _ if name == STANDBY_HEADER.as_bytes() => facts.names_cluster = true,
-                _ => facts.names_host |= name == override_header.as_bytes(),
-            }
+            facts.see(name, value);
+            // What a client has no business to set.
+            facts.names_cluster |= name == STANDBY_HEADER.as_bytes();
+            facts.names_host |= name == override_header.as_bytes();
         }
         facts
+    }
+
+    /// By the length first: it tells most headers from all that matter, without a look at their names.
+    fn see(&mut self, name: &[u8], value: &[u8]) {
+        match name.len() {
+            6 if name == b"accept" => self.streams |= value.starts_with(b"text/event-stream"),
+            7 if name == b":method" => self.method = Method::from_name(value),
+            7 if name == b"upgrade" => self.upgrade = true,
+            9 if name == b":protocol" => self.upgrade = true,
+            10 if name == b"early-data" => self.early_data |= value == b"1",
+            12 if name == b"content-type" => self.grpc = is_grpc(value),
+            14 if name == b"content-length" => self.content_length = number(value),
+            15 if name == b"idempotency-key" => self.idempotency_key = true,
+            16 if name == b"x-envoy-retry-on" => self.asks_router_to_retry = true,
+            19 if name == b"x-envoy-max-retries" => self.limits_retries = true,
+            21 if name == b"x-envoy-retry-grpc-on" => self.asks_router_to_retry = true,
+            30 if name == b"x-envoy-upstream-rq-timeout-ms" => self.asks_for_timeout = millis(value),
+            38 if name == b"x-envoy-upstream-rq-per-try-timeout-ms" => self.asks_for_try_timeout = millis(value),
+            _ => {}
+        }
     }
 }
 
@@ -151,6 +160,30 @@ mod tests {
             ("application/json", false),
         ] {
             assert_eq!(facts(&[(b"content-type", value.as_bytes())]).grpc, grpc, "{value}");
+        }
+    }
+
+    #[test]
+    fn each_header_that_matters_is_seen() {
+        let nothing = facts(&[]);
+        for (name, value) in [
+            ("accept", "text/event-stream"),
+            (":method", "GET"),
+            ("upgrade", "websocket"),
+            (":protocol", "websocket"),
+            ("early-data", "1"),
+            ("content-type", "application/grpc"),
+            ("content-length", "3"),
+            ("idempotency-key", "k"),
+            ("x-envoy-retry-on", "5xx"),
+            ("x-envoy-max-retries", "1"),
+            ("x-envoy-retry-grpc-on", "cancelled"),
+            ("x-envoy-upstream-rq-timeout-ms", "5"),
+            ("x-envoy-upstream-rq-per-try-timeout-ms", "5"),
+            (STANDBY_HEADER, "standby"),
+            ("x-sidestep-host", "1.2.3.4:5"),
+        ] {
+            assert_ne!(facts(&[(name.as_bytes(), value.as_bytes())]), nothing, "{name}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! The address of an upstream host.
 
 use super::Entropy;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -10,8 +11,24 @@ use std::str::FromStr;
 /// Kept as numbers, so that comparing and hashing cost no string work. Hosts that are no `ip:port` (Unix sockets,
 /// internal listeners, IPv6 addresses of one link) can't be named by the override policy's header and so are no
 /// `HostAddr`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostAddr(SocketAddr);
+
+/// In one word for IPv4, three for IPv6. The address of a host is hashed several times for each request.
+impl Hash for HostAddr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let port = u64::from(self.0.port());
+        match self.0.ip() {
+            IpAddr::V4(ip) => state.write_u64(u64::from(u32::from(ip)) << 16 | port),
+            IpAddr::V6(ip) => {
+                let ip = u128::from(ip);
+                state.write_u64((ip >> 64) as u64);
+                state.write_u64(ip as u64);
+                state.write_u64(port);
+            }
+        }
+    }
+}
 
 /// Why a text is no [`HostAddr`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +54,36 @@ impl HostAddr {
         Entropy::seeded(folded).draw()
     }
 
+    /// Appends the address as it is displayed. A pin is written for each request while a host is out: for IPv4 it goes
+    /// without the formatter, which costs ten times as much.
+    pub fn push_to(self, text: &mut String) {
+        let IpAddr::V4(ip) = self.0.ip() else {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{self}");
+            return;
+        };
+        for (part, after) in ip.octets().into_iter().zip(['.', '.', '.', ':']) {
+            push_number(text, part.into());
+            text.push(after);
+        }
+        push_number(text, self.0.port());
+    }
+
     /// The address as the standard library's type.
     pub const fn socket_addr(self) -> SocketAddr {
         self.0
+    }
+}
+
+fn push_number(text: &mut String, number: u16) {
+    let mut unit = [10_000, 1_000, 100, 10]
+        .into_iter()
+        .find(|unit| *unit <= number)
+        .unwrap_or(1);
+    while unit > 0 {
+        // A digit, so it fits.
+        text.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
     }
 }
 
@@ -78,6 +122,28 @@ mod tests {
                 HostAddr::from_bytes(text.as_bytes()).map(|addr| addr.to_string()),
                 Ok(text.to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_is_displayed() {
+        for text in [
+            "0.0.0.0:0",
+            "10.0.0.1:80",
+            "9.99.100.255:65535",
+            "127.0.0.10:10000",
+            "1.2.3.4:9999",
+            "[2001:db8::1]:8443",
+        ] {
+            let mut written = String::new();
+            HostAddr::from_bytes(text.as_bytes()).unwrap().push_to(&mut written);
+            assert_eq!(written, text);
+        }
+        for port in 0..=u16::MAX {
+            let addr = HostAddr::from(SocketAddr::from(([1, 2, 3, (port >> 8) as u8], port)));
+            let mut written = String::new();
+            addr.push_to(&mut written);
+            assert_eq!(written, addr.to_string());
         }
     }
 

@@ -1,7 +1,6 @@
 //! Who may take the next attempt, and in which order.
 
 use crate::model::{Entropy, HostAddr, Share};
-use std::fmt::Write;
 
 /// How many hosts a pin names for a single attempt. The first is meant; Envoy goes on to the next only if a host has left
 /// the cluster, and to its own load balancing when the list is used up.
@@ -64,9 +63,10 @@ impl Pin {
         // Room for IPv4; a pin of IPv6 addresses grows it.
         let mut value = String::with_capacity(PIN_HOSTS * "255.255.255.255:65535,".len());
         for (index, host) in self.hosts().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            // Writing to a string does not fail.
-            let _ = write!(value, "{comma}{host}");
+            if index > 0 {
+                value.push(',');
+            }
+            host.push_to(&mut value);
         }
         value
     }

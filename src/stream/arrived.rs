@@ -6,6 +6,7 @@ use crate::host::{Attribute, Host};
 use crate::http::HeaderBlock;
 use crate::metrics::ErrorCause;
 use crate::model::{HostAddr, Outcome};
+use crate::pick::Pin;
 use crate::retry::{Failed, Withdrawal};
 use crate::worker::{Steering, Worker};
 
@@ -19,7 +20,9 @@ pub(super) struct Arrived {
 
 impl Arrived {
     /// `None` if the answer says nothing about any host.
-    pub(super) fn read<H: Host>(worker: &mut Worker<H>) -> Option<Self> {
+    ///
+    /// `meant`: where the request was sent. A host of its pin is one of its cluster, so that Envoy need not be asked.
+    pub(super) fn read<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Option<Self> {
         let headers = match worker.host.response_headers() {
             Ok(headers) => headers,
             Err(error) => {
@@ -28,7 +31,7 @@ impl Arrived {
             }
         };
         let status = headers.number(b":status")?;
-        let Some((cluster, host)) = attempted(worker) else {
+        let Some((cluster, host)) = attempted(worker, meant) else {
             worker.count_attempt(Outcome::Ignored);
             return None;
         };
@@ -84,14 +87,19 @@ pub(super) fn give_back<H: Host>(worker: &mut Worker<H>, steering: Option<&Steer
 
 /// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another
 /// filter's reply, a host that is no `ip:port`.
-fn attempted<H: Host>(worker: &mut Worker<H>) -> Option<(String, HostAddr)> {
+fn attempted<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Option<(String, HostAddr)> {
     let address = worker.attribute(Attribute::UpstreamAddress)?;
     let Ok(host) = HostAddr::from_bytes(&address) else {
         let address = String::from_utf8_lossy(&address);
         worker.error(ErrorCause::HostAddress, format_args!("host {address:?} is not watched"));
         return None;
     };
-    Some((worker.cluster_name()?, host))
+    let pinned = meant.filter(|steering| steering.pin.iter().flat_map(Pin::hosts).any(|named| named == host));
+    let cluster = match pinned {
+        Some(steering) => steering.cluster.clone(),
+        None => worker.cluster_name()?,
+    };
+    Some((cluster, host))
 }
 
 impl Stream {

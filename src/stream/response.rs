@@ -45,7 +45,9 @@ impl Stream {
     /// What the response says about its host, and whether it is held back for a retry.
     fn judge<H: Host>(&mut self, worker: &mut Worker<H>, end_of_stream: bool) -> Flow {
         let steering = self.release_steering(worker);
-        let Some(arrived) = Arrived::read(worker) else {
+        // A route to the standby cluster was meant to change the cluster: whether it did, only Envoy knows.
+        let meant = steering.as_ref().filter(|_| self.standby.is_none());
+        let Some(arrived) = Arrived::read(worker, meant) else {
             give_back(worker, steering.as_ref());
             self.forget_router(worker);
             self.tell_of_nobody(worker);

@@ -82,7 +82,7 @@ impl<H: Host> Worker<H> {
         }
         self.ask_admin(now);
         self.keep(now);
-        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        let clusters: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
         // Each has its turn to be the first, and none takes all the room there is.
         let count = clusters.len();
         let turn = self.elected.turn;
@@ -321,7 +321,7 @@ impl<H: Host> Worker<H> {
             return;
         }
         self.elected.asked_admin = Some(now);
-        let path = discover::path(self.clusters.keys().map(|name| &**name));
+        let path = discover::path(self.clusters.names().map(|name| &**name));
         let callout = Callout {
             cluster: &admin.cluster,
             headers: vec![
@@ -373,7 +373,7 @@ impl<H: Host> Worker<H> {
 
     /// What Envoy last said of its hosts' fitness is too old.
     fn forget_unfit(&mut self) {
-        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        let clusters: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
         for cluster in clusters {
             if self.fresh_view(&cluster).is_some() {
                 self.update(&cluster, |table, _, _| table.forget_unfit());

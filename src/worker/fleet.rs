@@ -32,7 +32,7 @@ impl<H: Host> Worker<H> {
     /// has told it takes back when the ejection is over, or when it has doubts.
     pub(super) fn reports(&mut self, told: &SortedSet<Place>, now: Timestamp) -> SortedMap<Place, String> {
         let mut all = SortedMap::default();
-        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        let clusters: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
         for cluster in clusters {
             let Some(view) = self.clusters.get(&cluster) else {
                 continue;
@@ -117,7 +117,7 @@ impl<H: Host> Worker<H> {
             let tried = keeping.refused.get(place).copied();
             let waits = tried.is_some_and(|tried| tried <= now && now.since(tried) < AGAIN);
             // Of a cluster that no request was sent to yet nothing is known, its policy included.
-            if keeping.acted.contains_key(place) || waits || !self.clusters.contains_key(cluster) {
+            if keeping.acted.contains_key(place) || waits || !self.clusters.contains(cluster) {
                 continue;
             }
             let Some(health) = self.fresh_view(cluster).and_then(|view| view.host(host)).copied() else {
@@ -149,7 +149,7 @@ impl<H: Host> Worker<H> {
     /// Also those that another worker ejected before this one was elected, or that were restored.
     fn release_strangers(&mut self, agreed: &SortedMap<Place, usize>, now: Timestamp) {
         let mut over: Vec<(Rc<str>, HostAddr)> = Vec::new();
-        for (cluster, view) in &self.clusters {
+        for (cluster, view) in self.clusters.iter() {
             for host in view.table().ejected_by_fleet(now) {
                 if !agreed.contains_key(&(cluster.to_string(), host)) {
                     over.push((Rc::clone(cluster), host));

@@ -169,7 +169,7 @@ impl<H: Host> Worker<H> {
         let wants_state = keeping.seen != revision || keeper.wants_state();
         if wants_state {
             // What others wrote is not in the views yet.
-            let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+            let clusters: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
             for cluster in clusters {
                 self.fresh_view(&cluster);
             }

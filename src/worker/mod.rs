@@ -6,6 +6,7 @@
 
 mod budget;
 mod by_hand;
+mod clusters;
 mod elected;
 mod fleet;
 mod keeping;
@@ -31,12 +32,11 @@ use crate::config::{ClusterPolicy, Config, RoutePolicy};
 use crate::health::{BELIEVED_FOR, Control, PinSupport};
 use crate::host::{Attribute, Host};
 use crate::metrics::{ErrorCause, Metric};
-use crate::model::{Entropy, HostAddr, Map, Outcome, Timestamp};
+use crate::model::{Entropy, HostAddr, Outcome, Timestamp};
 use crate::pick::Pin;
 use crate::retry::{HeldBytes, InFlight, RouteBook};
 use std::rc::Rc;
 use std::time::Duration;
-use view::ClusterView;
 
 /// The most clusters that are watched. Clusters come from Envoy's own configuration, not from clients; this only
 /// bounds memory should there be very many.
@@ -51,7 +51,7 @@ pub struct Worker<H> {
     pub report: Report,
     config: Config,
     entropy: Entropy,
-    clusters: Map<Rc<str>, ClusterView>,
+    clusters: clusters::Clusters,
     revisions: shared::Revisions,
     held: HeldBytes,
     wants: Wants,
@@ -79,7 +79,7 @@ impl<H: Host> Worker<H> {
             routes: RouteBook::default(),
             timers: timers::Timers::default(),
             entropy: Entropy::seeded(configuration),
-            clusters: Map::default(),
+            clusters: clusters::Clusters::default(),
             revisions: shared::Revisions::default(),
             clock: Timestamp::ZERO,
             number: 0,

@@ -30,7 +30,6 @@ use crate::host::{Cas, Host, HostError, HostResult};
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{Entropy, Timestamp};
 use crate::pick::Rotation;
-use std::rc::Rc;
 
 // The keys below carry the format's number.
 const _: () = assert!(FORMAT == 2, "another format needs other keys");
@@ -199,7 +198,7 @@ impl<H: Host> Worker<H> {
 
     /// The view of a cluster, as it is; a new one if there is room.
     pub(super) fn view(&mut self, cluster: &str) -> Option<&mut ClusterView> {
-        if !self.clusters.contains_key(cluster) {
+        if !self.clusters.contains(cluster) {
             if self.clusters.len() >= super::MAX_CLUSTERS {
                 self.error(
                     ErrorCause::MaxClusters,
@@ -209,7 +208,7 @@ impl<H: Host> Worker<H> {
             }
             let start = usize::try_from(self.entropy.draw() >> 33).unwrap_or(0);
             let view = ClusterView::new(cluster, &self.config, Rotation::starting_at(start));
-            self.clusters.insert(Rc::from(cluster), view);
+            self.clusters.insert(cluster, view);
         }
         self.clusters.get_mut(cluster)
     }

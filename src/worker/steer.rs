@@ -242,7 +242,7 @@ impl<H: Host> Worker<H> {
     /// unpinned.
     pub fn risk_timeout(&self, steering: &Steering) -> Duration {
         let policy = self.policy(&steering.cluster);
-        let view = self.clusters.get(&*steering.cluster);
+        let view = self.clusters.get(&steering.cluster);
         let tried = steering.trial.and_then(|host| view?.host(host));
         tried.map_or(policy.picking.probation_timeout, |host| host.trial_timeout(&policy))
     }

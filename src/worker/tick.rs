@@ -47,7 +47,7 @@ impl<H: Host> Worker<H> {
             self.upkeep.seen = self.revisions.records;
             self.meet_clusters();
         }
-        let clusters: Vec<Rc<str>> = self.clusters.keys().map(Rc::clone).collect();
+        let clusters: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
         let start = self.upkeep.reread;
         for cluster in clusters.iter().cycle().skip(start).take(REREAD.min(clusters.len())) {
             self.read_record(cluster);
@@ -142,7 +142,7 @@ impl<H: Host> Worker<H> {
 
     fn set_gauges(&mut self, now: Timestamp) {
         let mut counts = [0_u64; GAUGES.len()];
-        for host in self.clusters.values().flat_map(|view| view.table().hosts()) {
+        for host in self.clusters.iter().flat_map(|(_, view)| view.table().hosts()) {
             let [ejected, probation, ramp] = &mut counts;
             match host.state {
                 _ if host.gone => {}

@@ -231,6 +231,6 @@ fn while_a_host_is_out_a_request_still_costs_little() {
     eject(&mut sim, A);
     let calls = cost(&mut sim, small_get());
     println!("GET, one host ejected: {calls:?}");
-    assert!(calls.total() <= HOST_CALLS + 3, "{calls:?}");
+    assert!(calls.total() <= HOST_CALLS + 2, "{calls:?}");
     assert_eq!(calls.of(Call::SetSharedData), 0);
 }

@@ -1,0 +1,82 @@
+//! The clusters that one worker watches, found by name.
+
+use super::view::ClusterView;
+use crate::model::Map;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// What the worker knows of each cluster, in the order in which they were met.
+///
+/// A request asks for its cluster a dozen times, and nearly always it is the one that was asked for last: then the name is
+/// only compared, not looked up.
+#[derive(Debug, Default)]
+pub(super) struct Clusters {
+    views: Vec<(Rc<str>, ClusterView)>,
+    /// Where each cluster stands in `views`.
+    index: Map<Rc<str>, usize>,
+    /// Where the one stands that was asked for last.
+    last: Cell<usize>,
+}
+
+impl Clusters {
+    fn place(&self, name: &str) -> Option<usize> {
+        let last = self.last.get();
+        if self.views.get(last).is_some_and(|(found, _)| is_same(found, name)) {
+            return Some(last);
+        }
+        let place = *self.index.get(name)?;
+        self.last.set(place);
+        Some(place)
+    }
+
+    /// What is known of a cluster.
+    pub(super) fn get(&self, name: &str) -> Option<&ClusterView> {
+        self.views.get(self.place(name)?).map(|(_, view)| view)
+    }
+
+    /// What is known of a cluster.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut ClusterView> {
+        let place = self.place(name)?;
+        self.views.get_mut(place).map(|(_, view)| view)
+    }
+
+    /// Whether the cluster is watched.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.place(name).is_some()
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.views.len()
+    }
+
+    /// Adds a cluster that is [not there](Self::contains).
+    pub(super) fn insert(&mut self, name: &str, view: ClusterView) {
+        let name: Rc<str> = Rc::from(name);
+        self.index.insert(Rc::clone(&name), self.views.len());
+        self.views.push((name, view));
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&mut self) {
+        self.views.clear();
+        self.index.clear();
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.views.iter().map(|(name, _)| name)
+    }
+
+    /// Their names and what is known of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Rc<str>, &ClusterView)> {
+        self.views.iter().map(|(name, view)| (name, view))
+    }
+}
+
+/// Whether two names are the same, eight bytes at a time: wasm's own comparison goes byte by byte.
+fn is_same(one: &str, other: &str) -> bool {
+    let (words, rest) = one.as_bytes().as_chunks::<8>();
+    let (other_words, other_rest) = other.as_bytes().as_chunks::<8>();
+    words == other_words && rest == other_rest
+}
