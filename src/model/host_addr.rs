@@ -62,11 +62,13 @@ impl HostAddr {
             let _ = write!(text, "{self}");
             return;
         };
-        for (part, after) in ip.octets().into_iter().zip(['.', '.', '.', ':']) {
-            push_number(text, part.into());
-            text.push(after);
+        let mut written = Digits::default();
+        for (part, after) in ip.octets().into_iter().zip(b"...:") {
+            written.number(part.into());
+            written.byte(*after);
         }
-        push_number(text, self.0.port());
+        written.number(self.0.port());
+        text.push_str(written.text());
     }
 
     /// The address as the standard library's type.
@@ -75,15 +77,34 @@ impl HostAddr {
     }
 }
 
-fn push_number(text: &mut String, number: u16) {
-    let mut unit = [10_000, 1_000, 100, 10]
-        .into_iter()
-        .find(|unit| *unit <= number)
-        .unwrap_or(1);
-    while unit > 0 {
-        // A digit, so it fits.
-        text.push(char::from(b'0' + (number / unit % 10) as u8));
-        unit /= 10;
+/// Room for `255.255.255.255:65535`.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 21],
+    length: usize,
+}
+
+impl Digits {
+    fn byte(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.length) {
+            *slot = byte;
+            self.length += 1;
+        }
+    }
+
+    fn number(&mut self, number: u16) {
+        for unit in [10_000, 1_000, 100, 10] {
+            if number >= unit {
+                self.byte(b'0' + (number / unit % 10) as u8);
+            }
+        }
+        self.byte(b'0' + (number % 10) as u8);
+    }
+
+    fn text(&self) -> &str {
+        // Digits and dots.
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
     }
 }
 

@@ -78,5 +78,6 @@ impl Clusters {
 fn is_same(one: &str, other: &str) -> bool {
     let (words, rest) = one.as_bytes().as_chunks::<8>();
     let (other_words, other_rest) = other.as_bytes().as_chunks::<8>();
-    words == other_words && rest == other_rest
+    let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one) == u64::from_le_bytes(*other);
+    one.len() == other.len() && words.iter().zip(other_words).all(same) && rest == other_rest
 }
