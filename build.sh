@@ -35,6 +35,8 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   demo [EXAMPLE]      break a server before your eyes, with the filter and without; under a minute
                       (failover, detection, backup, restore: one thing each, in some ten seconds)
   bench               measure what a retry costs the client
+  costs [--accept]    count what a request costs in instructions, host calls and allocations, against the record
+                      (--accept: make it the record)
   experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
   lint                check format, warnings, docs, licences and scripts
@@ -199,6 +201,15 @@ build_module() {
   fi
 }
 
+# The module that ships, once for all parts of `test` that need it.
+module_ready=''
+prepare_module() {
+  export SIDESTEP_WASM=$module
+  [[ -z $module_ready ]] || return 0
+  build_module "$module"
+  module_ready=yes
+}
+
 build_trap_module() { build_module "$trap_module" --features test-trap; }
 
 # --- Envoy in a container ---------------------------------------------------------------------------------------------
@@ -233,7 +244,7 @@ container_image() {
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
-readonly TEST_PARTS=(lint core node fuzz sim envoy container)
+readonly TEST_PARTS=(lint core node fuzz sim costs envoy container)
 passed=0 failed=0 notes=()
 
 # The last lines of `test`, also where something that the tests need could not be had.
@@ -326,13 +337,22 @@ test_fuzz() {
 
 test_sim() { test_natively 'the whole filter in the simulator' -p sidestep-sim; }
 
+test_costs() {
+  if [[ -z $(wasm_opt) ]]; then
+    skip 'what requests cost' 'wasm-opt is missing, and without it the module is not the one that the record is of (it comes with npm)'
+    return
+  fi
+  prepare_module
+  test_natively 'what requests cost' -p sidestep-costs
+}
+
 # What every test with a real Envoy needs; once.
 envoy_ready=''
 prepare_envoy() {
   [[ -z $envoy_ready ]] || return 0
   ENVOY_BIN=$(find_envoy)
-  export ENVOY_BIN SIDESTEP_WASM=$module SIDESTEP_TRAP_WASM=$trap_module
-  build_module "$module"
+  export ENVOY_BIN SIDESTEP_TRAP_WASM=$trap_module
+  prepare_module
   build_trap_module
   envoy_ready=yes
 }
@@ -444,6 +464,12 @@ command_bench() {
   cargo bench -p sidestep-envoy "${locked[@]}" --bench retry
 }
 
+command_costs() {
+  [[ -n $(wasm_opt) ]] || die 'costs: wasm-opt is missing, and the record is of the module that it has been over (it comes with npm)'
+  prepare_module >&2
+  cargo run --quiet -p sidestep-costs "${locked[@]}" -- "$@"
+}
+
 command_test() {
   local part
   for part in "$@"; do
@@ -470,7 +496,7 @@ main() {
   case ${1:-} in
     '') usage >&2 && exit 2 ;;
     -h | --help | help) usage && return ;;
-    wasm | envoy | demo | bench | experiment | test | lint | clean) ;;
+    wasm | envoy | demo | bench | costs | experiment | test | lint | clean) ;;
     *) die "unknown command $1; \`./build.sh --help\` lists them" ;;
   esac
   # The demo and the experiment have a help of their own.
