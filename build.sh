@@ -36,7 +36,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
                       (failover, detection, backup, restore: one thing each, in some ten seconds)
   bench               measure what a retry costs the client
   costs [--accept]    count what a request costs in instructions, host calls and allocations, against the record
-                      (--accept: make it the record)
+                      (--accept: make it the record; --growth: what grows with what, to target/growth.csv and .svg)
   experiment [...]    measure the module against Envoy's own outlier detection; a quarter of an hour (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
   lint                check format, warnings, docs, licences and scripts
@@ -467,6 +467,7 @@ command_bench() {
 command_costs() {
   [[ -n $(wasm_opt) ]] || die 'costs: wasm-opt is missing, and the record is of the module that it has been over (it comes with npm)'
   prepare_module >&2
+  [[ ${1:-} != --growth ]] || set -- --growth "$target_dir"
   cargo run --quiet -p sidestep-costs "${locked[@]}" -- "$@"
 }
 

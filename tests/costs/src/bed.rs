@@ -1,6 +1,6 @@
 //! What is done to count a path's costs, on any bed: the module in the interpreter, or the same code in the simulator.
 
-use crate::path::{Path, Scene, host};
+use crate::path::{Path, Scene, Setting, host};
 use crate::totals::Totals;
 
 /// Requests that a figure is the mean of: as many as the router's watch, which comes once in so many, takes to come round.
@@ -12,8 +12,8 @@ const TICKS: usize = 4;
 pub(crate) trait Bed {
     /// A bed on which nothing has happened yet.
     fn made(scene: &Scene) -> Self;
-    /// Whether all hosts answer requests with 503 from now on. Callouts are always answered with 200.
-    fn fails(&mut self, fails: bool);
+    /// So many hosts of each cluster, the first ones, answer requests with 503 from now on. Callouts are always answered with 200.
+    fn fail(&mut self, hosts: usize);
     /// Envoy's own load balancing picks this host from now on, or all in turn.
     fn steer(&mut self, cluster: usize, host: Option<&str>);
     /// Sends a request of the scene's path to a cluster, and sees it to its end.
@@ -24,8 +24,8 @@ pub(crate) trait Bed {
     fn tick(&mut self, seconds: u32);
     /// What was counted up to now.
     fn totals(&self) -> Totals;
-    /// Whether the worker has said that it ejected this host.
-    fn has_ejected(&self, host: &str) -> bool;
+    /// How many hosts the worker says it has ejected.
+    fn ejected(&self) -> usize;
 }
 
 /// The sums over so many requests or ticks of a worker that has been at work for a while, and how many there were.
@@ -67,7 +67,10 @@ impl<B: Bed> Run<B> {
         }
         let (rounds, steps) = match self.scene.path {
             Path::Tick | Path::Interval => (2, 1),
-            _ => (2, self.scene.setting.clusters * self.scene.setting.hosts.max(REQUESTS)),
+            _ => (
+                2,
+                (self.scene.setting.clusters * self.scene.setting.hosts).max(REQUESTS),
+            ),
         };
         for _ in 0..rounds {
             for _ in 0..steps {
@@ -79,32 +82,30 @@ impl<B: Bed> Run<B> {
         }
     }
 
+    /// As many hosts of each cluster as the setting says fail until they are out.
     fn eject(&mut self) {
-        for cluster in 0..self.scene.setting.clusters {
-            // All hosts are seen first, so that it is known how many there are.
-            for _ in 0..self.scene.setting.hosts {
-                self.bed.send(cluster);
+        let Setting {
+            hosts,
+            clusters,
+            ejected,
+            ..
+        } = self.scene.setting;
+        self.every_host_answers();
+        self.bed.fail(ejected);
+        // Five failures of each, whether requests are pinned or go to all hosts in turn, and some to spare.
+        for turn in 0..clusters * hosts * 10 {
+            if self.bed.ejected() == clusters * ejected {
+                break;
             }
-            self.bed.fails(true);
-            for number in 0..self.scene.setting.ejected {
-                let host = host(cluster, number);
-                self.bed.steer(cluster, Some(&host));
-                for _ in 0..5 {
-                    self.bed.post(cluster);
-                }
-                assert!(self.bed.has_ejected(&host), "{host} is out in {:?}", self.scene);
-            }
-            self.bed.fails(false);
-            self.bed.steer(cluster, None);
+            self.bed.post(turn % clusters);
         }
+        assert_eq!(self.bed.ejected(), clusters * ejected, "{:?}", self.scene);
     }
 
     /// What stays so from now on.
     fn set(&mut self) {
-        self.bed.fails(matches!(
-            self.scene.path,
-            Path::Failure | Path::FailureOfAll | Path::Retry
-        ));
+        let fails = matches!(self.scene.path, Path::Failure | Path::FailureOfAll | Path::Retry);
+        self.bed.fail(if fails { self.scene.setting.hosts } else { 0 });
         if matches!(self.scene.path, Path::Failure | Path::Retry | Path::SuccessAfterFailure) {
             for cluster in 0..self.scene.setting.clusters {
                 self.bed.steer(cluster, Some(&host(cluster, 0)));
@@ -116,9 +117,9 @@ impl<B: Bed> Run<B> {
     fn prepare(&mut self) {
         match self.scene.path {
             Path::SuccessAfterFailure => {
-                self.bed.fails(true);
+                self.bed.fail(self.scene.setting.hosts);
                 self.bed.post(self.cluster());
-                self.bed.fails(false);
+                self.bed.fail(0);
             }
             Path::Interval => self.every_host_answers(),
             _ => {}

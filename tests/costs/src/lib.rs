@@ -12,19 +12,24 @@
 //! | `simulated` | the same code natively in the simulator, which counts allocations |
 //! | `totals`, `cost` | sums of what is counted, and means |
 //! | `record` | the record, and what has gone from it |
+//! | `growth`, `plot` | what grows with what, as figures and as a picture |
 
 mod bed;
 mod cost;
+mod growth;
 mod host;
 mod module;
 mod path;
+mod plot;
 mod record;
 mod simulated;
 mod totals;
 mod world;
 
 pub use cost::{Cost, Figure};
+pub use growth::{Axis, Curve, csv, curves};
 pub use module::module_path;
 pub use path::{Path, Scene, Setting, USUAL_HEADERS};
+pub use plot::svg;
 pub use record::{ALLOWED, HOSTS, Record, RecordError, Row};
 pub use totals::What;

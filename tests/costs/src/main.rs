@@ -1,12 +1,14 @@
 //! Counts what the filter costs: prints it beside the record, or makes it the record. `./build.sh costs`.
 
-use sidestep_costs::{Record, RecordError, module_path};
+use sidestep_costs::{Record, RecordError, csv, curves, module_path, svg};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: sidestep-costs [--accept]
+const USAGE: &str = "usage: sidestep-costs [--accept | --growth FOLDER]
 
   --accept  make what is counted the record
+  --growth  count what grows with hosts, clusters, headers and ejected hosts; growth.csv and growth.svg go to that folder
 ";
 
 fn main() -> ExitCode {
@@ -14,6 +16,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => show(),
         ["--accept"] => accept(),
+        ["--growth", folder] => growth(Path::new(folder)),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
 }
 
 fn counted() -> Record {
-    eprintln!("counting, with {}", module_path().display());
+    eprintln!("counting, with {}: half a minute", module_path().display());
     Record::counted()
 }
 
@@ -51,5 +54,16 @@ fn accept() -> Result<(), RecordError> {
     let counted = counted();
     counted.write()?;
     print(&counted.to_text());
+    Ok(())
+}
+
+fn growth(folder: &Path) -> Result<(), RecordError> {
+    let curves = curves();
+    let csv = csv(&curves);
+    for (name, text) in [("growth.csv", &csv), ("growth.svg", &svg(&curves))] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|error| RecordError::Unreadable(path, error))?;
+    }
+    print(&csv);
     Ok(())
 }

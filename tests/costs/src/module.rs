@@ -9,6 +9,7 @@ use crate::path::{self, ANSWER, Scene};
 use crate::totals::{Totals, What};
 use crate::world::{Callout, Stream, World};
 use sidestep_sim::{Headers, Request};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use wasmi::{CompilationMode, Config, Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};
@@ -63,7 +64,7 @@ pub(crate) struct ModuleBed {
     request: Vec<Request>,
     post: Vec<Request>,
     clusters: Vec<Cluster>,
-    fails: bool,
+    failing: HashSet<String>,
     last_context: u32,
     instructions: u64,
 }
@@ -109,7 +110,7 @@ impl Bed for ModuleBed {
                     turn: 0,
                 })
                 .collect(),
-            fails: false,
+            failing: HashSet::new(),
             last_context: ROOT,
             instructions: 0,
         };
@@ -117,8 +118,12 @@ impl Bed for ModuleBed {
         bed
     }
 
-    fn fails(&mut self, fails: bool) {
-        self.fails = fails;
+    fn fail(&mut self, hosts: usize) {
+        let failing = self
+            .clusters
+            .iter()
+            .flat_map(|cluster| cluster.hosts.iter().take(hosts));
+        self.failing = failing.cloned().collect();
     }
 
     fn steer(&mut self, cluster: usize, host: Option<&str>) {
@@ -146,11 +151,14 @@ impl Bed for ModuleBed {
         totals
     }
 
-    fn has_ejected(&self, host: &str) -> bool {
-        let line = format!("ejected host {host} ");
-        self.store.data().logs.iter().any(|text| text.contains(&line))
+    fn ejected(&self) -> usize {
+        let lines = self.store.data().logs.iter();
+        lines.filter(|line| line.starts_with(EJECTED)).count()
     }
 }
+
+/// How the line begins that tells of an ejection.
+pub(crate) const EJECTED: &str = "ejected host ";
 
 /// A request that is not retried.
 pub(crate) fn post(cluster: usize) -> Request {
@@ -249,7 +257,7 @@ impl ModuleBed {
 
     /// The answer of a host, and what comes of it.
     fn respond(&mut self, context: u32, cluster: usize, host: &str) {
-        let status: u64 = if self.fails { 503 } else { 200 };
+        let status: u64 = if self.failing.contains(host) { 503 } else { 200 };
         self.set_attributes(&[
             ("upstream.address", host.as_bytes()),
             ("upstream.request_attempt_count", &1_u64.to_le_bytes()),

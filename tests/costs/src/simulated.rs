@@ -1,7 +1,7 @@
 //! The same code natively, in the simulator, which counts what it allocates.
 
 use crate::bed::Bed;
-use crate::module::{ANSWER_HEADERS, post};
+use crate::module::{ANSWER_HEADERS, EJECTED, post};
 use crate::path::{self, ANSWER, ROUTE, Scene};
 use crate::totals::{Totals, What};
 use sidestep_sim::{Reply, Request, Route, Sim};
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(crate) struct SimulatedBed {
     sim: Sim,
     scene: Scene,
-    fails: Rc<Cell<bool>>,
+    failing: Rc<Cell<usize>>,
 }
 
 impl Bed for SimulatedBed {
@@ -22,21 +22,27 @@ impl Bed for SimulatedBed {
         for number in 0..scene.setting.clusters {
             sim = sim.cluster(&path::cluster(number), scene.hosts(number));
         }
-        let fails = Rc::new(Cell::new(false));
-        for host in (0..scene.setting.clusters).flat_map(|number| scene.hosts(number)) {
-            let fails = Rc::clone(&fails);
-            sim.host(&host)
-                .behaves(move |seen| reply(if fails.get() && !seen.callout { 503 } else { 200 }));
+        let failing = Rc::new(Cell::new(0));
+        for (number, host) in (0..scene.setting.clusters).flat_map(|number| scene.hosts(number).into_iter().enumerate())
+        {
+            let failing = Rc::clone(&failing);
+            sim.host(&host).behaves(move |seen| {
+                reply(if number < failing.get() && !seen.callout {
+                    503
+                } else {
+                    200
+                })
+            });
         }
         SimulatedBed {
             sim,
             scene: *scene,
-            fails,
+            failing,
         }
     }
 
-    fn fails(&mut self, fails: bool) {
-        self.fails.set(fails);
+    fn fail(&mut self, hosts: usize) {
+        self.failing.set(hosts);
     }
 
     fn steer(&mut self, cluster: usize, host: Option<&str>) {
@@ -67,8 +73,9 @@ impl Bed for SimulatedBed {
         totals
     }
 
-    fn has_ejected(&self, host: &str) -> bool {
-        !self.sim.logged(&format!("ejected host {host} ")).is_empty()
+    fn ejected(&self) -> usize {
+        let lines = self.sim.logged(EJECTED);
+        lines.iter().filter(|line| line.starts_with(EJECTED)).count()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gate: costs are what the record says, and don't grow with what they must not grow with.
 
-use sidestep_costs::{Cost, Figure, Path, Record, Scene, Setting, What};
+use sidestep_costs::{Axis, Cost, Figure, Path, Record, Scene, Setting, What};
 
 fn scene(path: Path, hosts: usize) -> Scene {
     Scene {
@@ -36,4 +36,29 @@ fn the_simulator_counts_the_same_host_calls() {
         let (module, simulated) = (Cost::of_module(&scene), Cost::of_simulated(&scene));
         assert_eq!(calls(&module), calls(&simulated), "{path}");
     }
+}
+
+/// Whether a request that succeeds costs the same along the axis, but for a hundredth: in all that is counted.
+fn success_stays(axis: Axis, few: usize, many: usize) {
+    let cost = |value| {
+        Cost::of(&Scene {
+            path: Path::Success,
+            setting: axis.setting(value),
+        })
+    };
+    let (few, many) = (cost(few), cost(many));
+    for what in What::COLUMNS {
+        let (few, many) = (few.figure(what), many.figure(what));
+        assert!(many.value() <= few.value() * 1.01, "{what}: {few} and {many}");
+    }
+}
+
+#[test]
+fn nothing_on_the_success_path_grows_with_hosts() {
+    success_stays(Axis::Hosts, 3, 1_000);
+}
+
+#[test]
+fn nothing_on_the_success_path_grows_with_clusters() {
+    success_stays(Axis::Clusters, 1, 100);
 }
