@@ -8,14 +8,18 @@ use crate::totals::{Totals, What};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A mean over requests, in hundredths.
+/// A mean over requests, in hundredths; from a thousand on a whole number, for nobody wants to know more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Figure(u64);
 
 impl Figure {
     /// So many, in so many requests.
     pub(crate) fn mean(total: u64, times: u64) -> Figure {
-        Figure((total * 100 + times / 2) / times)
+        let whole = (total + times / 2) / times;
+        match whole {
+            0..1_000 => Figure((total * 100 + times / 2) / times),
+            _ => Figure(whole * 100),
+        }
     }
 
     /// As written: a whole number, or one with two digits behind the point.
@@ -115,7 +119,13 @@ mod tests {
 
     #[test]
     fn a_figure_is_read_as_it_is_written() {
-        for (total, times, text) in [(6 * 64, 64, "6"), (65, 64, "1.02"), (1, 64, "0.02"), (0, 64, "0")] {
+        for (total, times, text) in [
+            (6 * 64, 64, "6"),
+            (65, 64, "1.02"),
+            (1, 64, "0.02"),
+            (0, 64, "0"),
+            (64_033, 64, "1001"),
+        ] {
             let figure = Figure::mean(total, times);
             assert_eq!(figure.to_string(), text);
             assert_eq!(Figure::parse(text), Some(figure));
@@ -128,7 +138,7 @@ mod tests {
     #[test]
     fn large_figures_have_commas() {
         assert_eq!(Figure::mean(1_234_567, 1).grouped(), "1,234,567");
-        assert_eq!(Figure::mean(123_456, 100).grouped(), "1,234.56");
+        assert_eq!(Figure::mean(12_345, 100).grouped(), "123.45");
         assert_eq!(Figure::mean(123, 1).grouped(), "123");
     }
 }

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn a_complaint_names_path_hosts_and_figure() {
         let counted = with(What::Instructions, 105);
-        let says = "success, 1,000 hosts: instructions 5,113.50, the record says 4,870 (+5.0 %, 3 % allowed)";
+        let says = "success, 1,000 hosts: instructions 5,114, the record says 4,870 (+5.0 %, 3 % allowed)";
         assert_eq!(usual().complaints(&counted), [says]);
     }
 

@@ -9,11 +9,12 @@ use std::fmt;
 pub enum What {
     /// WebAssembly instructions of the module's own code; each 64 bytes of a bulk copy or fill are one more.
     Instructions,
-    /// Blocks that the module's own code allocates; one that grows counts again. Of the native build.
+    /// Blocks that the module allocates, those for what the host hands over among them; one that grows counts again. They are
+    /// counted in the native build, so that their sizes are those of 64-bit code.
     Allocations,
     /// Bytes in these blocks.
     AllocatedBytes,
-    /// Blocks that the host has the module allocate, for what it hands over.
+    /// Blocks that the host has the module allocate, for what it hands over: a header map, an attribute, a body.
     Blocks,
     /// Bytes that the host copies into the module.
     BytesToModule,

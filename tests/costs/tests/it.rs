@@ -38,27 +38,31 @@ fn the_simulator_counts_the_same_host_calls() {
     }
 }
 
-/// Whether a request that succeeds costs the same along the axis, but for a hundredth: in all that is counted.
-fn success_stays(axis: Axis, few: usize, many: usize) {
+/// A request that succeeds costs the same along the axis, but for a hundredth, in all that is counted.
+fn success_stays(path: Path, axis: Axis, few: usize, many: usize) {
     let cost = |value| {
-        Cost::of(&Scene {
-            path: Path::Success,
-            setting: axis.setting(value),
-        })
+        let setting = axis.setting(value);
+        Cost::of(&Scene { path, setting })
     };
     let (few, many) = (cost(few), cost(many));
     for what in What::COLUMNS {
         let (few, many) = (few.figure(what), many.figure(what));
-        assert!(many.value() <= few.value() * 1.01, "{what}: {few} and {many}");
+        assert!(many.value() <= few.value() * 1.01, "{path}: {what} {few} and {many}");
     }
 }
 
 #[test]
 fn nothing_on_the_success_path_grows_with_hosts() {
-    success_stays(Axis::Hosts, 3, 1_000);
+    success_stays(Path::Success, Axis::Hosts, 3, 1_000);
+}
+
+#[test]
+fn nothing_grows_with_hosts_while_one_is_ejected() {
+    // From four hosts on a pin names three.
+    success_stays(Path::Ejected, Axis::Hosts, 4, 1_000);
 }
 
 #[test]
 fn nothing_on_the_success_path_grows_with_clusters() {
-    success_stays(Axis::Clusters, 1, 100);
+    success_stays(Path::Success, Axis::Clusters, 1, 100);
 }
