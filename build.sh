@@ -35,6 +35,8 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   demo [EXAMPLE]      break a server before your eyes, with the filter and without; under a minute
                       (failover, detection, backup, restore: one thing each, in some ten seconds)
   bench [PART...]     measure what the filter costs, against what else there is; half an hour (--help: less)
+  costs [--accept]    count what a request costs in instructions, host calls and allocations, against the record
+                      (--accept: make it the record; --growth: what grows with what, to target/growth.csv and .svg)
   experiment [...]    measure the module against Envoy's own outlier detection, HAProxy and nginx; 25 minutes
                       (--help: less)
   test [PART...]      run all tests and lints, or only some of: ${TEST_PARTS[*]}
@@ -214,6 +216,15 @@ build_filters() {
   done
 }
 
+# The module that ships, once for all parts of `test` that need it.
+module_ready=''
+prepare_module() {
+  export SIDESTEP_WASM=$module
+  [[ -z $module_ready ]] || return 0
+  build_module "$module"
+  module_ready=yes
+}
+
 build_trap_module() { build_module "$trap_module" --features test-trap; }
 
 # --- Envoy in a container ---------------------------------------------------------------------------------------------
@@ -248,7 +259,7 @@ container_image() {
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
-readonly TEST_PARTS=(lint core node fuzz sim envoy container)
+readonly TEST_PARTS=(lint core node fuzz sim costs envoy container)
 passed=0 failed=0 notes=()
 
 # The last lines of `test`, also where something that the tests need could not be had.
@@ -341,13 +352,22 @@ test_fuzz() {
 
 test_sim() { test_natively 'the whole filter in the simulator' -p sidestep-sim; }
 
+test_costs() {
+  if [[ -z $(wasm_opt) ]]; then
+    skip 'what requests cost' 'wasm-opt is missing, and without it the module is not the one that the record is of (it comes with npm)'
+    return
+  fi
+  prepare_module
+  test_natively 'what requests cost' -p sidestep-costs
+}
+
 # What every test with a real Envoy needs; once.
 envoy_ready=''
 prepare_envoy() {
   [[ -z $envoy_ready ]] || return 0
   ENVOY_BIN=$(find_envoy)
-  export ENVOY_BIN SIDESTEP_WASM=$module SIDESTEP_TRAP_WASM=$trap_module
-  build_module "$module"
+  export ENVOY_BIN SIDESTEP_TRAP_WASM=$trap_module
+  prepare_module
   build_trap_module
   envoy_ready=yes
 }
@@ -484,6 +504,13 @@ command_bench() {
   exec cargo run --quiet -p sidestep-bench "${locked[@]}" -- --output "$target_dir/bench" "$@"
 }
 
+command_costs() {
+  [[ -n $(wasm_opt) ]] || die 'costs: wasm-opt is missing, and the record is of the module that it has been over (it comes with npm)'
+  prepare_module >&2
+  [[ ${1:-} != --growth ]] || set -- --growth "$target_dir"
+  cargo run --quiet -p sidestep-costs "${locked[@]}" -- "$@"
+}
+
 command_test() {
   local part
   for part in "$@"; do
@@ -510,7 +537,7 @@ main() {
   case ${1:-} in
     '') usage >&2 && exit 2 ;;
     -h | --help | help) usage && return ;;
-    wasm | envoy | demo | bench | experiment | test | lint | clean) ;;
+    wasm | envoy | demo | bench | costs | experiment | test | lint | clean) ;;
     *) die "unknown command $1; \`./build.sh --help\` lists them" ;;
   esac
   # These have a help of their own.

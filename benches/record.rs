@@ -1,7 +1,7 @@
 //! What requests, ticks and snapshots cost, in time, with 3, 100 and 1,000 hosts.
 //!
-//! `cargo bench -p sidestep --bench record`. The same in instructions, which do not depend on what else a machine does:
-//! `instructions.rs`.
+//! `cargo bench -p sidestep --bench record`. What does not depend on what else a machine does is in `tests/costs`:
+//! instructions, host calls, allocations.
 
 mod bed;
 

@@ -122,6 +122,21 @@ impl Request {
         content_type == "application/grpc" || content_type.starts_with("application/grpc+")
     }
 
+    /// Its headers.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Its body, all pieces of it.
+    pub fn whole_body(&self) -> Vec<u8> {
+        self.chunks.concat()
+    }
+
+    /// The name of its route.
+    pub fn route_name(&self) -> &str {
+        &self.route
+    }
+
     /// Its method.
     pub fn method(&self) -> &str {
         self.headers.get(":method").unwrap_or("")
