@@ -5,9 +5,10 @@ use crate::ratio::Spread;
 use std::fmt::Write;
 
 /// A panel's width and height, and the room around its two fields, in pixels.
-const PANEL: (f64, f64) = (320.0, 330.0);
+const PANEL: (f64, f64) = (320.0, 340.0);
 const MARGIN: f64 = 50.0;
-/// The height of the two fields, and the gap between them.
+/// Where the upper field begins, the height of the two, and the gap between them.
+const TOP: f64 = 40.0;
 const FIELD: f64 = 110.0;
 const GAP: f64 = 30.0;
 
@@ -34,12 +35,12 @@ fn panel(svg: &mut String, dimension: &Dimension, left: f64) {
     let step = (PANEL.0 - MARGIN * 1.5) / count.max(1) as f64;
     let x = |number: usize| left + step * (number as f64 + 0.5);
     let ratios = Field {
-        top: 30.0,
+        top: TOP,
         from: 0.9,
         to: highest(dimension, 1.1, |point| point.ratio().map_or(0.0, |ratio| ratio.high)),
     };
     let costs = Field {
-        top: 30.0 + FIELD + GAP,
+        top: TOP + FIELD + GAP,
         from: 0.0,
         to: highest(dimension, 1.0, |point| {
             median(&point.sidestep).max(median(&point.floor))
@@ -59,7 +60,7 @@ fn panel(svg: &mut String, dimension: &Dimension, left: f64) {
         SIDESTEP,
         "sidestep, µs of CPU per request",
     );
-    text(svg, (left + 180.0, costs.top - 10.0), "start", FLOOR, "floor");
+    text(svg, (left + 200.0, costs.top - 10.0), "start", FLOOR, "floor");
     for (field, mark) in [(&ratios, 1.0), (&ratios, ratios.to), (&costs, 0.0), (&costs, costs.to)] {
         let y = field.y(mark);
         line(svg, &[(left, y), (left + step * count as f64, y)], "#cccccc");
@@ -71,6 +72,8 @@ fn panel(svg: &mut String, dimension: &Dimension, left: f64) {
         if let Some(ratio) = point.ratio() {
             let spread = [ratio.low, ratio.high].map(|value| (x(number), ratios.y(value)));
             line(svg, &spread, SIDESTEP);
+            let above = (x(number), ratios.y(ratio.high) - 4.0);
+            text(svg, above, "middle", SIDESTEP, &format!("{:.2}", ratio.median));
         }
     }
     let course = |field: &Field, value: &dyn Fn(&Point) -> f64| -> Vec<_> {
