@@ -84,34 +84,44 @@ impl Contender {
         }
     }
 
-    /// Its Envoy, with the first `count` hosts of `upstream`, and `clusters` more than the one that is asked.
+    /// Its Envoy, with the first `count` hosts of `upstream` in one cluster.
     ///
     /// Those that steer by the override header have the load balancing policy that reads it, and the upstream filter that
     /// takes it off again; the filters that sidestep is held against have both, too: what differs is the filter alone.
     pub(crate) fn envoy(self, upstream: &Upstream, count: usize, workers: u32) -> EnvoyConfig {
         let hosts = upstream.hosts(self.hosts(), count);
-        let cluster = hosts.into_iter().fold(Cluster::new(CLUSTER), Cluster::address);
-        let of = |cluster| EnvoyConfig::new([cluster]).workers(workers).log_level("warning");
+        self.over(
+            [hosts.into_iter().fold(Cluster::new(CLUSTER), Cluster::address)],
+            workers,
+        )
+    }
+
+    /// Its Envoy, with these clusters.
+    pub(crate) fn over(self, clusters: impl IntoIterator<Item = Cluster>, workers: u32) -> EnvoyConfig {
+        let clusters = clusters.into_iter().map(|cluster| match self {
+            Self::Nothing => cluster.without_override_policy(),
+            Self::Native | Self::NativeRetries => native(cluster, self == Self::NativeRetries),
+            _ => cluster,
+        });
+        let config = EnvoyConfig::new(clusters).workers(workers).log_level("warning");
         match self {
-            Self::Nothing => of(cluster.without_override_policy()).without_filter(),
-            Self::Empty => of(cluster).wasm(&filter("empty_filter")),
-            Self::Floor => of(cluster).wasm(&filter("floor_filter")),
-            Self::Lua => of(cluster).without_filter().filter_before(filters::lua(LUA)),
-            Self::Native | Self::NativeRetries => of(native(cluster, self == Self::NativeRetries))
-                .without_filter()
-                .route_retry_policy(json!({
-                    "retry_on": "5xx,reset,connect-failure,refused-stream",
-                    "num_retries": 1,
-                    "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-                    }}],
-                    "host_selection_retry_max_attempts": 5,
-                })),
-            Self::Sidestep => of(cluster).plugin(&json!({})),
-            Self::Ejected => of(cluster).plugin(&json!({"outlier_detection": {
+            Self::Nothing => config.without_filter(),
+            Self::Empty => config.wasm(&filter("empty_filter")),
+            Self::Floor => config.wasm(&filter("floor_filter")),
+            Self::Lua => config.without_filter().filter_before(filters::lua(LUA)),
+            Self::Native | Self::NativeRetries => config.without_filter().route_retry_policy(json!({
+                "retry_on": "5xx,reset,connect-failure,refused-stream",
+                "num_retries": 1,
+                "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+                }}],
+                "host_selection_retry_max_attempts": 5,
+            })),
+            Self::Sidestep => config.plugin(&json!({})),
+            Self::Ejected => config.plugin(&json!({"outlier_detection": {
                 "base_ejection_time": "1h", "max_ejection_time": "1h",
             }})),
-            Self::Retries => of(cluster).plugin(&never_ejects()),
+            Self::Retries => config.plugin(&never_ejects()),
         }
     }
 }

@@ -22,6 +22,24 @@ if put then
   wrk.body = string.rep("b", 16384)
 end
 
+-- Each of several paths in turn, if any are given.
+local paths = {}
+for path in (os.getenv("BENCH_PATHS") or ""):gmatch("%S+") do
+  paths[#paths + 1] = path
+end
+if #paths > 0 then
+  local messages, turn = {}, 0
+  function init()
+    for number, path in ipairs(paths) do
+      messages[number] = wrk.format(nil, path)
+    end
+  end
+  function request()
+    turn = turn % #messages + 1
+    return messages[turn]
+  end
+end
+
 function done(summary, latency, requests)
   io.write(string.format(
     '\nRESULT {"requests": %d, "micros": %d, "failed": %d, "broken": %d, "p50": %d, "p99": %d}\n',

@@ -28,6 +28,16 @@ pub(crate) struct Seen {
 
 /// Sends requests for so long.
 pub(crate) async fn run(to: SocketAddr, setting: Setting, time: Duration) -> Result<Seen, BenchError> {
+    run_over(to, setting, &[], time).await
+}
+
+/// Sends requests to each of these paths in turn, or to the setting's own if there are none.
+pub(crate) async fn run_over(
+    to: SocketAddr,
+    setting: Setting,
+    paths: &[String],
+    time: Duration,
+) -> Result<Seen, BenchError> {
     let program = Program::find("wrk", "WRK_BIN").ok_or(BenchError::Missing {
         program: "wrk",
         package: "wrk",
@@ -57,6 +67,7 @@ pub(crate) async fn run(to: SocketAddr, setting: Setting, time: Duration) -> Res
                 Method::Put => "put",
             },
         )
+        .env("BENCH_PATHS", paths.join(" "))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

@@ -7,10 +7,10 @@
 //! | `setting` | how: workers, size of headers, method |
 //! | `upstream`, `load`, `usage` | nginx, wrk, and what `/proc` says of Envoy |
 //! | `matrix` | every contender in every setting, in turns |
-//! | `growth` | what a request costs with more hosts, clusters and workers |
+//! | `growth` | what a request costs with more hosts, clusters and workers, and more hosts ejected |
 //! | `memory` | what a million requests over a thousand hosts leave in memory, and how long a start takes |
 //! | `ratio` | medians of paired ratios, and their spread |
-//! | `table`, `csv`, `bounds` | how it is shown, and what must hold |
+//! | `table`, `csv`, `plot`, `bounds` | how it is shown, and what must hold |
 //! | `arguments` | what is asked for |
 #![forbid(unsafe_code)]
 #![allow(
@@ -27,6 +27,7 @@ mod growth;
 mod load;
 mod matrix;
 mod memory;
+mod plot;
 mod ratio;
 mod setting;
 mod table;
@@ -42,13 +43,13 @@ const HELP: &str = "\
 usage: ./build.sh bench [PART...] [--rounds N] [--quick] [--only CONTENDER[,...]] [--setting SETTING[,...]]
 
 Measures what the filter costs: CPU time of Envoy per request, client latency, memory, start. Contenders take turns in each
-round; ratios are medians of those within a round. Prints tables and writes bench.csv, growth.csv and memory.csv to
-target/bench/.
+round; ratios are medians of those within a round. Prints tables and writes bench.csv, growth.csv, growth.svg and
+memory.csv to target/bench/.
 
 parts (all, if none is named):
   costs                 every contender in every setting: about a quarter of an hour
-  growth                more hosts, clusters, workers
-  memory                a million requests over a thousand hosts; how long a start takes
+  growth                more hosts, workers, clusters, ejected hosts: 5 minutes
+  memory                a million requests over a thousand hosts; how long a start takes: 5 minutes
   retry                 only by itself: what a retry costs the client
 
   --rounds N            rounds (12)

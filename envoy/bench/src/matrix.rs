@@ -96,8 +96,18 @@ async fn measure(
 
 /// One measurement: µs of CPU time per request, and what the client saw.
 pub(crate) async fn once(envoy: &Envoy, setting: Setting, time: Duration) -> Result<(f64, Seen), BenchError> {
+    once_over(envoy, setting, &[], time).await
+}
+
+/// The same, over several paths in turn.
+pub(crate) async fn once_over(
+    envoy: &Envoy,
+    setting: Setting,
+    paths: &[String],
+    time: Duration,
+) -> Result<(f64, Seen), BenchError> {
     let before = usage::cpu(envoy.pid())?;
-    let seen = load::run(envoy.client().address(), setting, time).await?;
+    let seen = load::run_over(envoy.client().address(), setting, paths, time).await?;
     let spent = usage::cpu(envoy.pid())?.saturating_sub(before);
     Ok((spent.as_secs_f64() * 1e6 / seen.requests.max(1) as f64, seen))
 }

@@ -19,6 +19,9 @@ pub(crate) enum Who {
 /// The most hosts of a cluster: each has an address of loopback of its own.
 pub(crate) const MOST_HOSTS: usize = 1_000;
 
+/// The most hosts that answer 503, and the most that stumble.
+pub(crate) const MOST_BAD: usize = 16;
+
 /// nginx, with one worker.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -57,8 +60,14 @@ impl Upstream {
         match who {
             Who::Good => all(self.good).collect(),
             Who::Stumbling => all(self.stumbling).collect(),
-            Who::OneBad => std::iter::once(address(0, self.bad)).chain(all(self.good)).collect(),
+            Who::OneBad => self.some_bad(1, count),
         }
+    }
+
+    /// `bad` hosts that answer 503, at most [`MOST_BAD`], and then `good` ones.
+    pub(crate) fn some_bad(&self, bad: usize, good: usize) -> Vec<SocketAddr> {
+        let bad = (0..bad).map(|number| address(number, self.bad));
+        bad.chain((0..good).map(|number| address(number, self.good))).collect()
     }
 }
 
@@ -112,7 +121,7 @@ http {{
 }}
 ",
         listen(good, MOST_HOSTS),
-        listen(bad, 1),
-        listen(stumbling, 16),
+        listen(bad, MOST_BAD),
+        listen(stumbling, MOST_BAD),
     )
 }
