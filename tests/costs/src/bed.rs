@@ -65,14 +65,11 @@ impl<B: Bed> Run<B> {
         if self.scene.path == Path::Tick {
             self.every_host_answers();
         }
-        let (rounds, steps) = match self.scene.path {
-            Path::Tick | Path::Interval => (2, 1),
-            _ => (
-                2,
-                (self.scene.setting.clusters * self.scene.setting.hosts).max(REQUESTS),
-            ),
+        let steps = match self.scene.path {
+            Path::Tick | Path::Interval => 1,
+            _ => (self.scene.setting.clusters * self.scene.setting.hosts).max(REQUESTS),
         };
-        for _ in 0..rounds {
+        for _ in 0..2 {
             for _ in 0..steps {
                 self.prepare();
                 self.step();

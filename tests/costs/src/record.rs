@@ -8,8 +8,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// How far a figure may go from the record, either way, in per cent of what the record says. Of host calls and blocks, which are
-/// few, that is none at all: one more in each request is far beyond it.
+/// How far a figure may go from the record, either way, in per cent of what the record says. One host call more in each request
+/// is beyond it on every path, for each host function has a figure of its own.
 pub const ALLOWED: u64 = 3;
 
 /// The numbers of hosts that each path is counted with.

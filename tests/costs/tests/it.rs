@@ -21,6 +21,23 @@ fn costs_are_what_the_record_says() {
 }
 
 #[test]
+fn each_path_is_what_its_name_says() {
+    for path in Path::ALL {
+        let cost = Cost::of_module(&scene(path, 3));
+        let makes = |call| cost.figure(What::call(call).expect("a host function")) > Figure::default();
+        // Headers for Envoy's router: a pin, or its orders to retry.
+        let steers = matches!(path, Path::SuccessRouter | Path::Ejected);
+        let fails = matches!(path, Path::Failure | Path::FailureOfAll | Path::Retry);
+        let writes = fails || matches!(path, Path::SuccessAfterFailure | Path::Interval);
+        let seen = ["replace_header_map_value", "set_shared_data", "http_call"].map(makes);
+        assert_eq!(seen, [steers, writes, path == Path::Retry], "{path}");
+        // The copy of a request's body, or the body of a callout's answer.
+        let reads_a_body = matches!(path, Path::SuccessPut | Path::Retry);
+        assert_eq!(makes("get_buffer_bytes"), reads_a_body, "{path}");
+    }
+}
+
+#[test]
 fn the_same_is_counted_twice() {
     for path in Path::ALL {
         let scene = scene(path, 3);
