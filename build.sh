@@ -399,6 +399,7 @@ test_envoy() {
   fi
   prepare_envoy
   test_natively 'the filter in a real Envoy' -p sidestep-support -p sidestep-envoy -p sidestep-demo -p sidestep-experiment \
+    -p sidestep-bench \
     "${without_etcd[@]}"
 }
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 /// Rounds, unless said otherwise.
 const ROUNDS: usize = 12;
-/// `--quick`.
+/// Starts of each Envoy, unless said otherwise.
+const STARTS: usize = 3;
+/// `--quick`: rounds, all with the same Envoys.
 const QUICK: usize = 4;
 
 /// What is asked for.
@@ -20,6 +22,8 @@ pub(crate) struct Arguments {
     pub(crate) memory: bool,
     /// How often each contender has its turn.
     pub(crate) rounds: usize,
+    /// How many Envoys of each kind are started, one after the other, to share the rounds.
+    pub(crate) starts: usize,
     /// Who.
     pub(crate) contenders: Vec<Contender>,
     /// How.
@@ -57,6 +61,7 @@ impl Arguments {
             growth: false,
             memory: false,
             rounds: ROUNDS,
+            starts: STARTS,
             contenders: Contender::ALL.to_vec(),
             settings: Setting::all(),
             output: sidestep_support::repository().join("target/bench"),
@@ -74,7 +79,12 @@ impl Arguments {
                 "growth" => asked.growth = true,
                 "memory" => asked.memory = true,
                 "--output" => asked.output = PathBuf::from(value(arguments.next())?),
-                "--quick" => asked.rounds = QUICK,
+                "--quick" => (asked.rounds, asked.starts) = (QUICK, 1),
+                "--starts" => {
+                    let found = value(arguments.next())?;
+                    let starts = found.parse().ok().filter(|starts| (1..=100).contains(starts));
+                    asked.starts = starts.ok_or_else(|| odd(&found, "an integer from 1 to 100".to_owned()))?;
+                }
                 "--rounds" => {
                     let found = value(arguments.next())?;
                     let rounds = found.parse().ok().filter(|rounds| (1..=1000).contains(rounds));

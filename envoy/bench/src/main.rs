@@ -53,7 +53,8 @@ parts (all, if none is named):
   retry                 only by itself: what a retry costs the client
 
   --rounds N            rounds (12)
-  --quick               4 rounds
+  --starts N            Envoys of each kind, one after the other, that share the rounds (3)
+  --quick               4 rounds of one Envoy each
   --only CONTENDER,...  only some contenders
   --setting SETTING,... only some settings, e.g. 1-small-get
   --output FOLDER       where results go (target/bench)

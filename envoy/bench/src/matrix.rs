@@ -8,6 +8,7 @@ use crate::setting::Setting;
 use crate::upstream::Upstream;
 use crate::{bounds, csv, table, usage};
 use sidestep_support::Envoy;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How many hosts contenders have, beside one that is ejected.
@@ -40,21 +41,36 @@ pub(crate) async fn run(asked: &Arguments) -> Result<bool, BenchError> {
     let mut samples = Vec::new();
     let mut workers: Vec<_> = asked.settings.iter().map(|setting| setting.workers).collect();
     workers.dedup();
-    for workers in workers {
-        let envoys = start(asked, &upstream, workers).await?;
-        for setting in asked.settings.iter().filter(|setting| setting.workers == workers) {
-            let measured = measure(asked, *setting, &envoys).await?;
-            println!("{}", table::of_setting(*setting, &measured));
-            samples.extend(measured);
-            csv::costs(&asked.output.join("bench.csv"), &samples)?;
+    // One process is a little faster than another of the same kind, for as long as it lives.
+    let rounds = asked.rounds.div_ceil(asked.starts);
+    for start in 0..asked.starts {
+        for workers in &workers {
+            let envoys = start_all(asked, &upstream, *workers).await?;
+            for setting in asked.settings.iter().filter(|setting| setting.workers == *workers) {
+                eprintln!(
+                    "{setting}: start {} of {}, {rounds} rounds of {} contenders",
+                    start + 1,
+                    asked.starts,
+                    envoys.len()
+                );
+                samples.extend(measure(*setting, &envoys, start * rounds..(start + 1) * rounds).await?);
+                csv::costs(&asked.output.join("bench.csv"), &samples)?;
+            }
         }
+    }
+    for setting in &asked.settings {
+        println!("{}", table::of_setting(*setting, &samples));
     }
     let (text, hold) = bounds::of_costs(&samples);
     print!("{text}");
     Ok(hold)
 }
 
-async fn start(asked: &Arguments, upstream: &Upstream, workers: u32) -> Result<Vec<(Contender, Envoy)>, BenchError> {
+async fn start_all(
+    asked: &Arguments,
+    upstream: &Upstream,
+    workers: u32,
+) -> Result<Vec<(Contender, Envoy)>, BenchError> {
     let mut envoys = Vec::new();
     for contender in &asked.contenders {
         let envoy = Envoy::start(contender.envoy(upstream, HOSTS, workers)).await?;
@@ -63,19 +79,18 @@ async fn start(asked: &Arguments, upstream: &Upstream, workers: u32) -> Result<V
     Ok(envoys)
 }
 
-/// All rounds of a setting. Who comes first changes from round to round.
+/// Rounds of a setting. Who comes first changes from round to round.
 async fn measure(
-    asked: &Arguments,
     setting: Setting,
     envoys: &[(Contender, Envoy)],
+    rounds: Range<usize>,
 ) -> Result<Vec<Sample>, BenchError> {
-    eprintln!("{setting}: {} rounds of {} contenders", asked.rounds, envoys.len());
     for (contender, envoy) in envoys {
         let seen = load::run(envoy.client().address(), setting, WARM_UP).await?;
         check_warm(*contender, setting, envoy, seen).await?;
     }
     let mut samples = Vec::new();
-    for round in 0..asked.rounds {
+    for round in rounds {
         for turn in 0..envoys.len() {
             let Some((contender, envoy)) = envoys.get((turn + round) % envoys.len()) else {
                 continue;

@@ -26,7 +26,9 @@ pub(crate) fn of_setting(setting: Setting, samples: &[Sample]) -> String {
             Spread::of_ratios(&these, &cpu(samples, setting, other)).map_or_else(String::new, |ratio| ratio.to_string())
         };
         let seen = |what: fn(&Sample) -> f64| {
-            let own = samples.iter().filter(|sample| sample.contender == contender);
+            let own = samples
+                .iter()
+                .filter(|sample| sample.contender == contender && sample.setting == setting);
             Spread::of(own.map(what)).map_or(0.0, |spread| spread.median)
         };
         let _ = writeln!(
