@@ -81,3 +81,56 @@ fn is_same(one: &str, other: &str) -> bool {
     let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one) == u64::from_le_bytes(*other);
     one.len() == other.len() && words.iter().zip(other_words).all(same) && rest == other_rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::pick::Rotation;
+
+    #[test]
+    fn a_cluster_is_found_whichever_was_asked_for_before() {
+        let names = [
+            "backend",
+            "backend-one",
+            "backend-two",
+            "inbound|8080||backend",
+            "inbound|8081||backend",
+            "",
+        ];
+        let config = Config::default();
+        let mut clusters = Clusters::default();
+        for (at, name) in names.into_iter().enumerate() {
+            assert!(!clusters.contains(name));
+            clusters.insert(name, ClusterView::new(name, &config, Rotation::starting_at(at)));
+        }
+        for before in names {
+            for name in names {
+                assert!(clusters.contains(before));
+                assert_eq!(
+                    clusters.get(name).map(|view| view.key.clone()),
+                    Some(super::super::shared::record_key(name))
+                );
+                assert!(clusters.get_mut(name).is_some());
+            }
+            assert!(clusters.get("backend-").is_none());
+        }
+        clusters.clear();
+        assert!(!clusters.contains("backend") && clusters.len() == 0);
+    }
+
+    #[test]
+    fn names_are_the_same_only_in_all_their_bytes() {
+        for (one, other) in [
+            ("", "a"),
+            ("12345678", "12345679"),
+            ("12345678", "123456780"),
+            ("123456789", "12345678"),
+            ("12345678a", "12345678b"),
+            ("1234567812345678", "12345678"),
+        ] {
+            assert!(is_same(one, one) && is_same(other, other));
+            assert!(!is_same(one, other) && !is_same(other, one), "{one} {other}");
+        }
+    }
+}
