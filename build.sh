@@ -34,7 +34,7 @@ usage: ./build.sh COMMAND [ARGUMENT...]
   envoy               find Envoy ${ENVOY_VERSION%.*}, or fetch it, and print its path
   demo [EXAMPLE]      break a server before your eyes, with the filter and without; under a minute
                       (failover, detection, backup, restore: one thing each, in some ten seconds)
-  bench [PART...]     measure what the filter costs, against what else there is; half an hour (--help: less)
+  bench [PART...]     measure what the filter costs, against what else there is; most of an hour (--help: less)
   costs [--accept]    count what a request costs in instructions, host calls and allocations, against the record
                       (--accept: make it the record; --growth: what grows with what, to target/growth.csv and .svg)
   experiment [...]    measure the module against Envoy's own outlier detection, HAProxy and nginx; 25 minutes

@@ -47,7 +47,7 @@ round; ratios are medians of those within a round. Prints tables and writes benc
 memory.csv to target/bench/.
 
 parts (all, if none is named):
-  costs                 every contender in every setting: about a quarter of an hour
+  costs                 every contender in every setting: about 40 minutes
   growth                more hosts, workers, clusters, ejected hosts: 5 minutes
   memory                a million requests over a thousand hosts; how long a start takes: 5 minutes
   retry                 only by itself: what a retry costs the client

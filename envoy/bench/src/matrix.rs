@@ -18,7 +18,7 @@ const HOSTS: usize = 3;
 const TIME: Duration = Duration::from_secs(1);
 
 /// Before the first round of a setting, so that V8 has compiled what is hot, and routes and hosts are known.
-const WARM_UP: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(6);
 
 /// One measurement's figures.
 #[derive(Clone, Copy, Debug)]
