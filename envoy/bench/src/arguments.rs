@@ -2,6 +2,7 @@
 
 use crate::contender::{self, Contender};
 use crate::setting::{self, Setting};
+use sidestep_support::{ArgumentError, ArgumentReader, chosen};
 use std::path::PathBuf;
 
 /// Rounds, unless said otherwise.
@@ -32,27 +33,6 @@ pub(crate) struct Arguments {
     pub(crate) output: PathBuf,
 }
 
-/// What is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ArgumentError {
-    /// No such argument.
-    #[error("unknown argument {0}")]
-    Unknown(String),
-    /// Nothing follows it.
-    #[error("{0} needs a value")]
-    NoValue(String),
-    /// Something else follows it.
-    #[error("{argument}: found {found}; expected {expected}")]
-    Value {
-        /// Which.
-        argument: String,
-        /// What was said.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
-}
-
 impl Arguments {
     /// Reads them.
     pub(crate) fn read(arguments: impl IntoIterator<Item = String>) -> Result<Self, ArgumentError> {
@@ -66,41 +46,25 @@ impl Arguments {
             settings: Setting::all(),
             output: sidestep_support::repository().join("target/bench"),
         };
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let value = |found: Option<String>| found.ok_or_else(|| ArgumentError::NoValue(argument.clone()));
-            let odd = |found: &str, expected: String| ArgumentError::Value {
-                argument: argument.clone(),
-                found: found.to_owned(),
-                expected,
-            };
-            match argument.as_str() {
+        let mut arguments = ArgumentReader::new(arguments);
+        while let Some(argument) = arguments.argument() {
+            match argument {
                 "costs" => asked.costs = true,
                 "growth" => asked.growth = true,
                 "memory" => asked.memory = true,
-                "--output" => asked.output = PathBuf::from(value(arguments.next())?),
+                "--output" => asked.output = PathBuf::from(arguments.value()?),
                 "--quick" => (asked.rounds, asked.starts) = (QUICK, 1),
-                "--starts" => {
-                    let found = value(arguments.next())?;
-                    let starts = found.parse().ok().filter(|starts| (1..=100).contains(starts));
-                    asked.starts = starts.ok_or_else(|| odd(&found, "an integer from 1 to 100".to_owned()))?;
-                }
-                "--rounds" => {
-                    let found = value(arguments.next())?;
-                    let rounds = found.parse().ok().filter(|rounds| (1..=1000).contains(rounds));
-                    asked.rounds = rounds.ok_or_else(|| odd(&found, "an integer from 1 to 1000".to_owned()))?;
-                }
+                "--rounds" => asked.rounds = arguments.value_of(up_to(1000), "an integer from 1 to 1000")?,
+                "--starts" => asked.starts = arguments.value_of(up_to(100), "an integer from 1 to 100")?,
                 "--only" => {
-                    let found = value(arguments.next())?;
-                    let chosen = choose(&found, &Contender::ALL, |contender| contender.name().to_owned());
-                    asked.contenders = chosen.ok_or_else(|| odd(&found, contender::known()))?;
+                    let contenders = |list: &str| chosen(&Contender::ALL, list, Contender::of);
+                    asked.contenders = arguments.value_of(contenders, contender::known())?;
                 }
                 "--setting" => {
-                    let found = value(arguments.next())?;
-                    let chosen = choose(&found, &Setting::all(), ToString::to_string);
-                    asked.settings = chosen.ok_or_else(|| odd(&found, setting::known()))?;
+                    let settings = |list: &str| chosen(&Setting::all(), list, Setting::of);
+                    asked.settings = arguments.value_of(settings, setting::known())?;
                 }
-                _ => return Err(ArgumentError::Unknown(argument)),
+                _ => return Err(arguments.unknown()),
             }
         }
         if !(asked.costs || asked.growth || asked.memory) {
@@ -110,11 +74,9 @@ impl Arguments {
     }
 }
 
-/// Those that a list with commas names, in the order of `all`; `None` if it names anything else.
-fn choose<T: Copy>(list: &str, all: &[T], name: impl Fn(&T) -> String) -> Option<Vec<T>> {
-    let names: Vec<_> = list.split(',').collect();
-    let chosen: Vec<_> = all.iter().filter(|one| names.contains(&&*name(one))).copied().collect();
-    (chosen.len() == names.len()).then_some(chosen)
+/// Reads an integer from 1 to `most`.
+fn up_to(most: usize) -> impl Fn(&str) -> Option<usize> {
+    move |text| text.parse().ok().filter(|number| (1..=most).contains(number))
 }
 
 #[cfg(test)]

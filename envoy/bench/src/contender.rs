@@ -60,6 +60,11 @@ impl Contender {
         }
     }
 
+    /// The contender of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|contender| contender.name() == name)
+    }
+
     /// What it is.
     pub(crate) const fn what(self) -> &'static str {
         match self {

@@ -36,8 +36,8 @@ mod usage;
 
 use arguments::Arguments;
 use error::BenchError;
+use sidestep_support::interrupted;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
 usage: ./build.sh bench [PART...] [--rounds N] [--quick] [--only CONTENDER[,...]] [--setting SETTING[,...]]
@@ -89,13 +89,16 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Dropped, a measurement takes its Envoys along.
-    let outcome = tokio::select! {
-        outcome = run(&asked) => outcome,
-        () = interrupted() => {
-            eprintln!("bench: cut short");
-            return ExitCode::from(INTERRUPTED);
-        }
+    let outcome = match interrupted() {
+        // Dropped, a measurement takes its Envoys along.
+        Ok(interrupted) => tokio::select! {
+            outcome = run(&asked) => outcome,
+            () = interrupted => {
+                eprintln!("bench: cut short");
+                return ExitCode::from(INTERRUPTED);
+            }
+        },
+        Err(error) => Err(error.into()),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -121,17 +124,4 @@ async fn run(asked: &Arguments) -> Result<bool, BenchError> {
         good &= memory::run(asked).await?;
     }
     Ok(good)
-}
-
-/// Comes true when somebody wants the program to end.
-async fn interrupted() {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)] = signals else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
 }

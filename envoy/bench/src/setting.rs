@@ -39,6 +39,11 @@ impl Setting {
         method: Method::Get,
     };
 
+    /// The setting of this name.
+    pub(crate) fn of(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|setting| setting.to_string() == name)
+    }
+
     /// All of them.
     pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();

@@ -41,11 +41,11 @@ use examples::{Example, ExampleError};
 use run::{RunError, Stage};
 use sample::{BASE_EJECTION_TIME, SAMPLE_EJECTION_TIME};
 use show::Show;
+use sidestep_support::interrupted;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
 usage: ./build.sh demo [failover|detection|backup|restore]
@@ -144,18 +144,4 @@ async fn demo() -> Result<bool, RunError> {
     };
     writeln!(io::stdout(), "\n{heading}\n{}", summary::summary(&story))?;
     outcome
-}
-
-/// Comes true when somebody wants the program to end.
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
 }

@@ -2,6 +2,7 @@
 
 use crate::configuration::Configuration;
 use crate::scenario::Scenario;
+use sidestep_support::{ArgumentError, ArgumentReader, chosen};
 use std::path::PathBuf;
 
 /// `--quick`: half of all times.
@@ -24,27 +25,6 @@ pub(crate) struct Arguments {
     pub(crate) output: PathBuf,
 }
 
-/// What is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ArgumentError {
-    /// No such argument.
-    #[error("unknown argument {0}")]
-    Unknown(String),
-    /// Nothing follows it.
-    #[error("{0} needs a value")]
-    NoValue(String),
-    /// Something else follows it.
-    #[error("{argument}: found {found}; expected {expected}")]
-    Value {
-        /// Which.
-        argument: String,
-        /// What was said.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
-}
-
 impl Arguments {
     /// Reads them; results go to `output` unless they say otherwise.
     pub(crate) fn read(arguments: impl IntoIterator<Item = String>, output: PathBuf) -> Result<Self, ArgumentError> {
@@ -55,58 +35,37 @@ impl Arguments {
             scale: 1.0,
             output,
         };
-        let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let value = |found: Option<String>| found.ok_or_else(|| ArgumentError::NoValue(argument.clone()));
-            let odd = |found: &str, expected: String| ArgumentError::Value {
-                argument: argument.clone(),
-                found: found.to_owned(),
-                expected,
-            };
-            match argument.as_str() {
-                "--only" => {
-                    let found = value(arguments.next())?;
-                    asked.scenarios = scenarios(&found).ok_or_else(|| odd(&found, known_scenarios()))?;
-                }
+        let mut arguments = ArgumentReader::new(arguments);
+        while let Some(argument) = arguments.argument() {
+            match argument {
+                "--only" => asked.scenarios = arguments.value_of(scenarios, known_scenarios())?,
                 "--configurations" => {
-                    let found = value(arguments.next())?;
-                    asked.configurations = configurations(&found).ok_or_else(|| odd(&found, known_configurations()))?;
+                    asked.configurations = arguments.value_of(configurations, known_configurations())?;
                 }
                 "--rounds" => {
-                    let found = value(arguments.next())?;
-                    let rounds = found.parse().ok().filter(|rounds| (1..=100).contains(rounds));
-                    asked.rounds = rounds.ok_or_else(|| odd(&found, "an integer from 1 to 100".to_owned()))?;
+                    let rounds = |text: &str| text.parse().ok().filter(|rounds| (1..=100).contains(rounds));
+                    asked.rounds = arguments.value_of(rounds, "an integer from 1 to 100")?;
                 }
                 "--scale" => {
-                    let found = value(arguments.next())?;
-                    let scale = found
-                        .parse()
-                        .ok()
-                        .filter(|scale| (SMALLEST_SCALE..=10.0).contains(scale));
-                    let expected = || format!("a number from {SMALLEST_SCALE} to 10");
-                    asked.scale = scale.ok_or_else(|| odd(&found, expected()))?;
+                    let scales = SMALLEST_SCALE..=10.0;
+                    let scale = |text: &str| text.parse().ok().filter(|scale| scales.contains(scale));
+                    asked.scale = arguments.value_of(scale, format!("a number from {SMALLEST_SCALE} to 10"))?;
                 }
                 "--quick" => asked.scale = QUICK,
-                "--output" => asked.output = PathBuf::from(value(arguments.next())?),
-                _ => return Err(ArgumentError::Unknown(argument)),
+                "--output" => asked.output = PathBuf::from(arguments.value()?),
+                _ => return Err(arguments.unknown()),
             }
         }
         Ok(asked)
     }
 }
 
-fn scenarios(names: &str) -> Option<Vec<Scenario>> {
-    chosen(&Scenario::ALL, names, Scenario::of)
+fn scenarios(list: &str) -> Option<Vec<Scenario>> {
+    chosen(&Scenario::ALL, list, Scenario::of)
 }
 
-fn configurations(names: &str) -> Option<Vec<Configuration>> {
-    chosen(&Configuration::ALL, names, Configuration::of)
-}
-
-/// Those of `all` that are named, with commas, in the order of `all`.
-fn chosen<T: Copy + PartialEq>(all: &[T], names: &str, of: fn(&str) -> Option<T>) -> Option<Vec<T>> {
-    let asked: Vec<_> = names.split(',').map(of).collect::<Option<_>>()?;
-    Some(all.iter().copied().filter(|one| asked.contains(one)).collect())
+fn configurations(list: &str) -> Option<Vec<Configuration>> {
+    chosen(&Configuration::ALL, list, Configuration::of)
 }
 
 /// All names, with commas.

@@ -47,9 +47,8 @@ mod verdict;
 mod warming;
 
 use arguments::{Arguments, known_configurations, known_scenarios};
-use std::io;
+use sidestep_support::interrupted;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 
 const HELP: &str = "\
 usage: ./build.sh experiment [--only SCENARIO[,...]] [--configurations CONFIGURATION[,...]] [--rounds N]
@@ -121,18 +120,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Comes true when somebody wants the program to end.
-fn interrupted() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
 }

@@ -10,6 +10,7 @@
 //! - [`Program`]: any other proxy, at the [`Place`] that was found for it.
 //! - [`Proxy`]: a way to a server that can be made slow or cut.
 //! - [`Client`], [`Connection`]: the user's side. [`Traffic`]: many users, who do not wait for each other.
+//! - [`ArgumentReader`], [`interrupted`]: the command lines of what measures and shows.
 //! - [`wait_for`], [`Gate`]: waiting on conditions with a bound, instead of sleeping.
 //!
 //! ```no_run
@@ -30,6 +31,7 @@
 )]
 
 mod client;
+mod command;
 mod envoy;
 mod etcd;
 mod grpc;
@@ -43,6 +45,7 @@ mod wait;
 pub use hyper::HeaderMap;
 
 pub use client::{Client, ClientError, Connection, Request, Response, Summary, Traffic};
+pub use command::{ArgumentError, ArgumentReader, chosen, interrupted};
 pub use envoy::{Cluster, Endpoints, Envoy, EnvoyConfig, EnvoyError, Route, filters, repository, trap_wasm, wasm};
 pub use etcd::{Etcd, EtcdClient, EtcdCluster, EtcdEntry, EtcdError, Lease};
 pub use grpc::{

@@ -24,6 +24,15 @@ pub(crate) struct Process {
     folder: Arc<Folder>,
 }
 
+/// What becomes of a program if this process is killed, and can't end it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Orphaned {
+    /// It is killed.
+    Killed,
+    /// It is asked to leave (`SIGTERM`): it has children of its own, and takes them along. Killed it could not.
+    Asked,
+}
+
 impl Process {
     /// Starts a program in `workdir` with these arguments; its log goes to a file. `name` is for people.
     pub(crate) fn start(
@@ -32,30 +41,7 @@ impl Process {
         folder: Arc<Folder>,
         workdir: &Path,
         arguments: &[&str],
-    ) -> io::Result<Self> {
-        Self::start_ending_by(name, program, folder, workdir, arguments, "KILL")
-    }
-
-    /// The same for a program with children of its own, which it takes along when it is asked to leave: killed it could
-    /// not.
-    pub(crate) fn start_with_children(
-        name: &'static str,
-        program: &Path,
-        folder: Arc<Folder>,
-        workdir: &Path,
-        arguments: &[&str],
-    ) -> io::Result<Self> {
-        Self::start_ending_by(name, program, folder, workdir, arguments, "TERM")
-    }
-
-    /// `signal` is what it gets if this process is killed.
-    fn start_ending_by(
-        name: &'static str,
-        program: &Path,
-        folder: Arc<Folder>,
-        workdir: &Path,
-        arguments: &[&str],
-        signal: &str,
+        orphaned: Orphaned,
     ) -> io::Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(folder.log())?;
         // `setpriv` makes the kernel end the program if this process is killed and can't. It becomes the program: the pid
@@ -63,6 +49,10 @@ impl Process {
         let mut command = match in_path("setpriv") {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
+                let signal = match orphaned {
+                    Orphaned::Killed => "KILL",
+                    Orphaned::Asked => "TERM",
+                };
                 command.args(["--pdeathsig", signal, "--"]).arg(program);
                 command
             }

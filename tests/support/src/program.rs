@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::envoy::from_environment;
-use crate::process::{Folder, Process, in_path};
+use crate::process::{Folder, Orphaned, Process, in_path};
 use crate::wait::wait_for;
 use std::fmt;
 use std::io;
@@ -129,7 +129,7 @@ impl Program {
     ) -> Result<Self, ProgramError> {
         let (folder, address) = (Arc::clone(&place.folder), place.address);
         let workdir = folder.file("");
-        let process = Process::start_with_children(name, path, folder, &workdir, arguments);
+        let process = Process::start(name, path, folder, &workdir, arguments, Orphaned::Asked);
         let mut process = process.map_err(|source| ProgramError::NotStarted {
             path: path.to_owned(),
             source,

@@ -18,7 +18,7 @@ pub use route::Route;
 
 use crate::client::{Client, ClientError, Connection, Request, Response};
 use crate::grpc::GrpcClient;
-use crate::process::{Folder, Process};
+use crate::process::{Folder, Orphaned, Process};
 use crate::wait::{TimedOut, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -325,8 +325,15 @@ impl Envoy {
 /// Starts Envoy, with the repository as working directory.
 fn run(folder: Folder, arguments: &[&str]) -> Result<Process, EnvoyError> {
     let path = binary::envoy().ok_or(EnvoyError::NotFound)?;
-    Process::start("Envoy", &path, Arc::new(folder), &repository(), arguments)
-        .map_err(|source| EnvoyError::NotStarted { path, source })
+    Process::start(
+        "Envoy",
+        &path,
+        Arc::new(folder),
+        &repository(),
+        arguments,
+        Orphaned::Killed,
+    )
+    .map_err(|source| EnvoyError::NotStarted { path, source })
 }
 
 /// Writes the configuration, and checks that its module is there: Envoy's own message is hard to find.

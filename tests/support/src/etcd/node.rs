@@ -2,7 +2,7 @@
 
 use super::{EtcdClient, EtcdError};
 use crate::envoy::from_environment;
-use crate::process::{Folder, Process, in_path};
+use crate::process::{Folder, Orphaned, Process, in_path};
 use crate::server::lock;
 use crate::wait::wait_for;
 use rustix::process::Signal;
@@ -99,7 +99,14 @@ impl Etcd {
     fn run(&self) -> io::Result<()> {
         let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
         let folder = Arc::clone(&self.folder);
-        let process = Process::start("etcd", &self.program, folder, &std::env::temp_dir(), &arguments)?;
+        let process = Process::start(
+            "etcd",
+            &self.program,
+            folder,
+            &std::env::temp_dir(),
+            &arguments,
+            Orphaned::Killed,
+        )?;
         *lock(&self.process) = Some(process);
         Ok(())
     }
