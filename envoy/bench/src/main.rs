@@ -63,6 +63,8 @@ environment:
   ENVOY_BIN         the Envoy to use; else the PATH's
   SIDESTEP_WASM     the module; else dist/sidestep.wasm
   SIDESTEP_FILTERS  the folder of the filters to compare it with
+  NGINX_BIN         the nginx to use; else the PATH's, or /usr/sbin's (Debian: `apt install nginx-light`)
+  WRK_BIN           the same for wrk (Debian: `apt install wrk`)
 ";
 
 /// What a shell reports for a program that Ctrl-C ended.
