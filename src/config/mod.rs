@@ -145,6 +145,11 @@ impl Config {
         self.routes.values().any(|route| route.idempotency_key)
     }
 
+    /// Whether some route says by matchers what answers mean.
+    pub fn has_route_matchers(&self) -> bool {
+        self.routes.values().any(|route| !route.matchers.is_empty())
+    }
+
     /// All policies: the global one and each cluster's.
     pub fn policies(&self) -> impl Iterator<Item = &ClusterPolicy> {
         std::iter::once(&self.default)

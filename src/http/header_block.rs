@@ -1,7 +1,5 @@
 //! Header maps in the wire form of the proxy-wasm ABI.
 
-use std::str::FromStr;
-
 /// The header that Envoy's router adds to each answer that a host gave, and to none of its own: the milliseconds from the
 /// end of the request to the answer's headers.
 pub const SERVICE_TIME: &[u8] = b"x-envoy-upstream-service-time";
@@ -76,7 +74,7 @@ impl HeaderBlock {
     }
 
     /// The first value of the header called `name` (lower-case), if it is a number.
-    pub fn number<N: FromStr>(&self, name: &[u8]) -> Option<N> {
+    pub fn number<N: TryFrom<u64>>(&self, name: &[u8]) -> Option<N> {
         self.get(name).and_then(number)
     }
 
@@ -86,9 +84,21 @@ impl HeaderBlock {
     }
 }
 
-/// The number that a header's value is, if it is one.
-pub fn number<N: FromStr>(value: &[u8]) -> Option<N> {
-    std::str::from_utf8(value).ok()?.trim().parse().ok()
+/// The number that a header's value is, if it is one: digits and nothing else, as in `1*DIGIT` of RFC 9110, section 8.6,
+/// and of the other headers that are read here.
+pub fn number<N: TryFrom<u64>>(value: &[u8]) -> Option<N> {
+    let digits = value.trim_ascii();
+    let number = digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(digit.into())
+    })?;
+    if digits.is_empty() {
+        return None;
+    }
+    N::try_from(number).ok()
 }
 
 /// Lengths on the wire are `u32`; nothing that Envoy holds is longer.
@@ -137,6 +147,28 @@ mod tests {
         assert_eq!(block.pairs().collect::<Vec<_>>(), pairs);
         assert_eq!(block.get(b"a"), Some(&b"1"[..]));
         assert_eq!(block.get(b"b"), None);
+    }
+
+    #[test]
+    fn a_number_is_digits_alone_and_fits() {
+        assert_eq!(number(b"200"), Some(200_u16));
+        assert_eq!(number(b" 007 "), Some(7_u16));
+        assert_eq!(number(b"65535"), Some(u16::MAX));
+        assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
+        for value in [
+            &b""[..],
+            b" ",
+            b"-1",
+            b"+1",
+            b"1 2",
+            b"1.5",
+            b"2o0",
+            b"65536",
+            b"18446744073709551616",
+            b"\xff",
+        ] {
+            assert_eq!(number::<u16>(value), None, "{value:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 use crate::config::RetryBudget;
 use crate::model::Timestamp;
+use std::ops::Range;
 use std::time::Duration;
 
 /// The `ttl` is counted in so many parts.
@@ -31,6 +32,9 @@ pub struct RequestShare {
     slots: [Slot; SLOTS],
     /// The number of the newest slot, counted from the epoch.
     newest: u64,
+    /// The `ttl` for which, and the nanoseconds since the epoch in which, that is the slot of the moment: nearly every
+    /// request comes in the same one as the last, and need not work out which.
+    current: (Duration, Range<u64>),
 }
 
 impl RequestShare {
@@ -75,8 +79,15 @@ impl RequestShare {
 
     /// The slot of this moment; those that are over are emptied.
     fn slot(&mut self, budget: &RetryBudget, now: Timestamp) -> Option<&mut Slot> {
-        let length = (budget.ttl / SLOTS as u32).as_nanos().max(1);
-        let number = u64::try_from(u128::from(now.as_nanos()) / length).unwrap_or(u64::MAX);
+        let nanos = now.as_nanos();
+        if self.current.0 == budget.ttl && self.current.1.contains(&nanos) {
+            return self.slots.get_mut(place(self.newest));
+        }
+        // Five centuries, should it be longer.
+        let length = u64::try_from((budget.ttl / SLOTS as u32).as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let number = nanos / length;
         let span = SLOTS as u64;
         if number >= self.newest.saturating_add(span) || number.saturating_add(span) <= self.newest {
             // Nothing for a whole ttl, or the clock was set back for longer than that.
@@ -89,6 +100,8 @@ impl RequestShare {
                 *slot = Slot::default();
             }
         }
+        let begins = number.saturating_mul(length);
+        self.current = (budget.ttl, begins..begins.saturating_add(length));
         // Set back a little: what is now goes into the newest, and the bound holds.
         self.slots.get_mut(place(self.newest))
     }

@@ -3,18 +3,22 @@
 use super::{Stream, end_trial_unproved};
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
-use crate::http::HeaderBlock;
+use crate::http::{HeaderBlock, ResponseFacts};
 use crate::metrics::ErrorCause;
 use crate::model::{HostAddr, Outcome};
 use crate::pick::Pin;
 use crate::retry::{Failed, Withdrawal};
 use crate::worker::{Steering, Worker};
+use std::rc::Rc;
+use std::time::Duration;
 
 /// An answer of a host, or one that Envoy made in its place.
 pub(super) struct Arrived {
     pub(super) headers: HeaderBlock,
     pub(super) status: u16,
-    pub(super) cluster: String,
+    /// How long the host took, as Envoy's router says.
+    pub(super) service_time: Option<Duration>,
+    pub(super) cluster: Rc<str>,
     pub(super) host: HostAddr,
 }
 
@@ -30,7 +34,8 @@ impl Arrived {
                 return None;
             }
         };
-        let status = headers.number(b":status")?;
+        let facts = ResponseFacts::read(&headers);
+        let status = facts.status?;
         let Some((cluster, host)) = attempted(worker, meant) else {
             worker.count_attempt(Outcome::Ignored);
             return None;
@@ -38,6 +43,7 @@ impl Arrived {
         Some(Self {
             headers,
             status,
+            service_time: facts.service_time,
             cluster,
             host,
         })
@@ -87,7 +93,7 @@ pub(super) fn give_back<H: Host>(worker: &mut Worker<H>, steering: Option<&Steer
 
 /// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another
 /// filter's reply, a host that is no `ip:port`.
-fn attempted<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Option<(String, HostAddr)> {
+fn attempted<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Option<(Rc<str>, HostAddr)> {
     let address = worker.attribute(Attribute::UpstreamAddress)?;
     let Ok(host) = HostAddr::from_bytes(&address) else {
         let address = String::from_utf8_lossy(&address);
@@ -96,7 +102,7 @@ fn attempted<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Optio
     };
     let pinned = meant.filter(|steering| steering.pin.iter().flat_map(Pin::hosts).any(|named| named == host));
     let cluster = match pinned {
-        Some(steering) => steering.cluster.clone(),
+        Some(steering) => Rc::clone(&steering.cluster),
         None => worker.cluster_name()?,
     };
     Some((cluster, host))

@@ -13,11 +13,12 @@ use crate::metrics::Metric;
 use crate::model::{HostAddr, Timestamp};
 use crate::retry::{RetryRefusal, Standing, deadline};
 use crate::worker::Worker;
+use std::rc::Rc;
 
 /// A second attempt.
 #[derive(Debug)]
 pub(super) struct Hedging {
-    cluster: String,
+    cluster: Rc<str>,
     stage: Stage,
 }
 
@@ -40,7 +41,7 @@ impl Hedging {
 
 impl Stream {
     /// The request is on its way: a second attempt follows after a while, if the cluster's policy wants that.
-    pub(super) fn plan_hedge<H: Host>(&mut self, worker: &mut Worker<H>, cluster: String, now: Timestamp) {
+    pub(super) fn plan_hedge<H: Host>(&mut self, worker: &mut Worker<H>, cluster: Rc<str>, now: Timestamp) {
         if let Some(delay) = worker.hedge_delay(&cluster) {
             let at = now.after(delay);
             if worker.wake(self.id, at, now) {
@@ -143,7 +144,7 @@ impl Stream {
     /// is.
     pub(super) fn hedge_becomes_retry(
         &mut self,
-        cluster: &str,
+        cluster: &Rc<str>,
         host: HostAddr,
         first: FirstAnswer,
         deadline: Timestamp,
@@ -156,7 +157,7 @@ impl Stream {
         };
         let tried = [Some(host), sent.host].into_iter().flatten().collect();
         self.phase = Phase::Retrying(Box::new(Retrying {
-            cluster: cluster.to_owned(),
+            cluster: Rc::clone(cluster),
             out: Out::Sent(sent),
             tried,
             attempts: 2,

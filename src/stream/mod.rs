@@ -81,7 +81,7 @@ pub struct Stream {
     /// Where the second attempt was sent, whatever has become of it.
     hedged: Option<HostAddr>,
     /// The request was sent to take its route to the standby cluster: its own cluster, and that one.
-    standby: Option<Box<(String, Rc<str>)>>,
+    standby: Option<Box<(Rc<str>, Rc<str>)>>,
     phase: Phase,
     watch: Option<Watch>,
     /// The request as it came, to be held against what the router sent.
@@ -128,7 +128,7 @@ enum Phase {
 /// A failed response that is held back.
 #[derive(Debug)]
 struct Retrying {
-    cluster: String,
+    cluster: Rc<str>,
     /// The retry that is out, or waits.
     out: Out,
     /// The hosts that have been tried, as far as they are known.

@@ -57,6 +57,7 @@ impl<H: Host> Plugin<H> {
         self.step(slot, step)
     }
 
+    #[inline]
     fn keep_if_it_waits(&mut self, slot: &mut Slot) {
         if let Slot::Here(stream) = slot
             && stream.waits()

@@ -10,6 +10,7 @@ use crate::model::Timestamp;
 use crate::pick::Pin;
 use crate::retry::{Keep, MAX_RETRIES, RetryRefusal, RouteNature, choose, fits_a_callout, screen};
 use crate::worker::{Steering, Worker};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Who would repeat a request.
@@ -18,7 +19,7 @@ enum Choice {
     /// The filter, from a copy.
     Filter,
     /// Envoy's router; the cluster that was looked up on the way.
-    Router(String),
+    Router(Rc<str>),
     /// Nobody.
     Nobody(RetryRefusal),
 }
@@ -72,7 +73,7 @@ impl Stream {
             }
             Choice::Router(cluster) => {
                 let now = restless.unwrap_or_else(|| worker.now());
-                let cluster = self.standby.as_ref().map_or(cluster, |sent| sent.1.to_string());
+                let cluster = self.standby.as_ref().map_or(cluster, |sent| Rc::clone(&sent.1));
                 if self.tell_router(worker, &cluster, &facts, now) {
                     // A trial has its own, shorter limit.
                     if !self.steering.as_ref().is_some_and(Steering::is_risked) {
@@ -93,7 +94,7 @@ impl Stream {
             && let Some(cluster) = self
                 .standby
                 .as_ref()
-                .map(|sent| sent.1.to_string())
+                .map(|sent| Rc::clone(&sent.1))
                 .or_else(|| cluster.clone())
                 .or_else(|| worker.cluster_name())
         {

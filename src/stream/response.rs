@@ -10,7 +10,7 @@ use super::{FirstAnswer, Flow, Phase, Stream};
 use crate::config::ClusterPolicy;
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
-use crate::http::{SERVICE_TIME, asked};
+use crate::http::asked;
 use crate::metrics::{ErrorCause, Metric};
 use crate::model::{FailureOrigin, Outcome, Timestamp};
 use crate::retry::{
@@ -18,7 +18,7 @@ use crate::retry::{
     may_be_worth_a_retry, standing,
 };
 use crate::worker::{Attempt, Worker};
-use std::time::Duration;
+use std::rc::Rc;
 
 impl Stream {
     /// The response's headers have come.
@@ -130,7 +130,7 @@ impl Stream {
         failed: &Failed,
         (from, end_of_stream): (Final, bool),
         paid: Option<Withdrawal>,
-        watch: impl FnOnce(String) -> Option<Watch>,
+        watch: impl FnOnce(Rc<str>) -> Option<Watch>,
     ) -> Flow {
         let policy = worker.policy(&arrived.cluster);
         let now = worker.now();
@@ -167,7 +167,7 @@ impl Stream {
                     return Flow::Pause;
                 }
                 let first = FirstFailure {
-                    cluster: arrived.cluster.clone(),
+                    cluster: Rc::clone(&arrived.cluster),
                     host: arrived.host,
                     answer,
                     attempts,
@@ -238,12 +238,11 @@ impl Stream {
             self.began(worker).max(self.trial_sent.unwrap_or_default())
         };
         // Envoy's router says how long the host took from the end of the request, by a clock that is never set.
-        let by_router = arrived.headers.number(SERVICE_TIME).map(Duration::from_millis);
         let took = match outcome {
             Outcome::Ignored | Outcome::Failure(FailureOrigin::LocalOrigin) => None,
             // Of all attempts together.
             _ if made > 1 => None,
-            _ if by_router.is_some() => by_router,
+            _ if arrived.service_time.is_some() => arrived.service_time,
             // Not while the request is still on its way, or if it is told not to (`suppress_envoy_headers`).
             _ => {
                 let (now, began) = (worker.now(), self.began(worker));

@@ -12,6 +12,7 @@ use crate::metrics::Metric;
 use crate::model::{HostAddr, Timestamp};
 use crate::retry::{Decision, Failed, RetryRefusal, RouteNature, Standing, Withdrawal, back_off, decide};
 use crate::worker::{Target, Worker};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A callout's time-out counts in whole milliseconds, and 0 would mean none.
@@ -20,7 +21,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// A first attempt that failed.
 #[derive(Debug)]
 pub(super) struct FirstFailure {
-    pub(super) cluster: String,
+    pub(super) cluster: Rc<str>,
     pub(super) host: HostAddr,
     pub(super) answer: FirstAnswer,
     /// Attempts so far that count.

@@ -13,11 +13,12 @@ use crate::model::{Outcome, Timestamp};
 use crate::pick::Pin;
 use crate::retry::{Keep, MAX_RETRIES, RetryRefusal, Withdrawal, router_headers, screen_for_router};
 use crate::worker::{Attempt, Worker};
+use std::rc::Rc;
 
 /// What Envoy's router was told.
 #[derive(Debug)]
 pub(super) struct RouterRetries {
-    cluster: String,
+    cluster: Rc<str>,
     /// The retries that it may make, each taken from the budget.
     reserved: Vec<Withdrawal>,
     pin: Option<Pin>,
@@ -31,7 +32,7 @@ impl Stream {
     pub(super) fn tell_router<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
-        cluster: &str,
+        cluster: &Rc<str>,
         facts: &RequestFacts,
         now: Timestamp,
     ) -> bool {
@@ -69,14 +70,14 @@ impl Stream {
                 worker.error(ErrorCause::Request, format_args!("{name} not set: {error}"));
             }
         }
-        let steering = worker.steer_router(cluster.to_owned(), reserved.len() + 1, now);
+        let steering = worker.steer_router(Rc::clone(cluster), reserved.len() + 1, now);
         let pin = steering.pin.clone();
         if steering.pin.is_some() {
             self.pin(worker, steering, now);
         }
         self.traits.by_router = true;
         self.router = Some(Box::new(RouterRetries {
-            cluster: cluster.to_owned(),
+            cluster: Rc::clone(cluster),
             reserved,
             pin,
             on_the_way: policy.retry.outcome_on_the_way(),

@@ -20,7 +20,7 @@ impl Seen<'_> {
         worker: &mut Worker<H>,
         header: &mut impl FnMut(&mut Worker<H>, &str) -> Option<Vec<u8>>,
     ) -> Outcome {
-        if !self.answer.flags.any_of(ResponseFlags::NOT_BY_HOST) {
+        if worker.wants().matchers && !self.answer.flags.any_of(ResponseFlags::NOT_BY_HOST) {
             let policy = worker.policy(self.cluster);
             let route = worker.route();
             let of_route = route.iter().flat_map(|route| &route.matchers);

@@ -16,11 +16,12 @@ use crate::metrics::{ErrorCause, Metric};
 use crate::model::Timestamp;
 use crate::retry::{Keep, RetryRefusal, Standing, screen};
 use crate::worker::Worker;
+use std::rc::Rc;
 
 /// A request that is held back.
 #[derive(Debug)]
 pub(super) struct Diverted {
-    cluster: String,
+    cluster: Rc<str>,
     /// It must not be sent a second time, whatever becomes of it.
     once: bool,
     /// The callout.
@@ -95,7 +96,7 @@ impl Stream {
     fn divert<H: Host>(
         &mut self,
         worker: &mut Worker<H>,
-        (cluster, once): (String, bool),
+        (cluster, once): (Rc<str>, bool),
         standby: &str,
         headers: HeaderBlock,
         now: Timestamp,

@@ -8,11 +8,12 @@ use crate::http::number;
 use crate::metrics::ErrorCause;
 use crate::model::{FailureOrigin, Outcome};
 use crate::worker::{Attempt, Worker};
+use std::rc::Rc;
 
 /// An answer that is on its way to the client.
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) cluster: String,
+    pub(super) cluster: Rc<str>,
     /// The attempt, as its headers told it.
     pub(super) attempt: Attempt,
     /// Nothing is recorded yet: what counts are the trailers.

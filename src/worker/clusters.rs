@@ -21,12 +21,23 @@ pub(super) struct Clusters {
 impl Clusters {
     fn place(&self, name: &str) -> Option<usize> {
         let last = self.last.get();
-        if self.views.get(last).is_some_and(|(found, _)| is_same(found, name)) {
+        let is_same = |found: &str| std::ptr::eq(found, name) || is_same(found.as_bytes(), name.as_bytes());
+        if self.views.get(last).is_some_and(|(found, _)| is_same(found)) {
             return Some(last);
         }
         let place = *self.index.get(name)?;
         self.last.set(place);
         Some(place)
+    }
+
+    /// The name of a cluster that is watched, shared: to look it up by this is to compare two pointers.
+    pub(super) fn name(&self, name: &[u8]) -> Option<Rc<str>> {
+        let last = self.views.get(self.last.get()).map(|(found, _)| found);
+        if let Some(found) = last.filter(|found| is_same(found.as_bytes(), name)) {
+            return Some(Rc::clone(found));
+        }
+        let place = self.place(std::str::from_utf8(name).ok()?)?;
+        self.views.get(place).map(|(found, _)| Rc::clone(found))
     }
 
     /// What is known of a cluster.
@@ -75,9 +86,9 @@ impl Clusters {
 }
 
 /// Whether two names are the same, eight bytes at a time: wasm's own comparison goes byte by byte.
-fn is_same(one: &str, other: &str) -> bool {
-    let (words, rest) = one.as_bytes().as_chunks::<8>();
-    let (other_words, other_rest) = other.as_bytes().as_chunks::<8>();
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
     let same = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one) == u64::from_le_bytes(*other);
     one.len() == other.len() && words.iter().zip(other_words).all(same) && rest == other_rest
 }
@@ -112,8 +123,11 @@ mod tests {
                     Some(super::super::shared::record_key(name))
                 );
                 assert!(clusters.get_mut(name).is_some());
+                assert!(clusters.contains(before));
+                assert_eq!(clusters.name(name.as_bytes()).as_deref(), Some(name));
             }
             assert!(clusters.get("backend-").is_none());
+            assert!(clusters.name(b"backend-").is_none() && clusters.name(b"\xff").is_none());
         }
         clusters.clear();
         assert!(!clusters.contains("backend") && clusters.len() == 0);
@@ -129,8 +143,9 @@ mod tests {
             ("12345678a", "12345678b"),
             ("1234567812345678", "12345678"),
         ] {
-            assert!(is_same(one, one) && is_same(other, other));
-            assert!(!is_same(one, other) && !is_same(other, one), "{one} {other}");
+            let same = |one: &str, other: &str| is_same(one.as_bytes(), other.as_bytes());
+            assert!(same(one, one) && same(other, other));
+            assert!(!same(one, other) && !same(other, one), "{one} {other}");
         }
     }
 }

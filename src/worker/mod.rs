@@ -214,9 +214,13 @@ impl<H: Host> Worker<H> {
     }
 
     /// The cluster of the current stream.
-    pub fn cluster_name(&mut self) -> Option<String> {
-        let name = String::from_utf8(self.attribute(Attribute::ClusterName)?).ok()?;
-        (!name.is_empty()).then_some(name)
+    pub fn cluster_name(&mut self) -> Option<Rc<str>> {
+        let name = self.attribute(Attribute::ClusterName)?;
+        if let Some(known) = self.clusters.name(&name) {
+            return Some(known);
+        }
+        let name = std::str::from_utf8(&name).ok()?;
+        (!name.is_empty()).then(|| Rc::from(name))
     }
 
     /// Whether the cluster has been seen to follow pins.

@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steering {
     /// The request's cluster.
-    pub cluster: String,
+    pub cluster: Rc<str>,
     /// The hosts, in order; `None` to leave the choice to Envoy, so that hosts are found.
     pub pin: Option<Pin>,
     /// The host in probation that the request is a trial for; the first of the pin.
@@ -28,7 +28,7 @@ pub struct Steering {
 }
 
 impl Steering {
-    fn to(cluster: String, pin: Option<Pin>) -> Self {
+    fn to(cluster: Rc<str>, pin: Option<Pin>) -> Self {
         Self {
             cluster,
             pin,
@@ -79,7 +79,7 @@ impl<H: Host> Worker<H> {
     /// While every host of the request's cluster has its full share there is no pin, and Envoy's own load balancing is in
     /// charge. A small share of `retriable` requests goes without a pin, so that hosts are found which Envoy knows and we
     /// do not; and one at a time is a trial for a host in probation.
-    pub fn steer(&mut self, cluster: String, now: Timestamp, retriable: impl FnOnce() -> bool) -> Option<Steering> {
+    pub fn steer(&mut self, cluster: Rc<str>, now: Timestamp, retriable: impl FnOnce() -> bool) -> Option<Steering> {
         let entropy = self.entropy.draw();
         let view = self.fresh_view(&cluster)?;
         if !view.is_restless(now) {
@@ -120,7 +120,7 @@ impl<H: Host> Worker<H> {
 
     /// How a request is steered whose retries Envoy's router makes: by a pin with a host for each of `attempts`. Without a
     /// pin where none is known, where pins would do no good, and while likely more hosts are to be found.
-    pub fn steer_router(&mut self, cluster: String, attempts: usize, now: Timestamp) -> Steering {
+    pub fn steer_router(&mut self, cluster: Rc<str>, attempts: usize, now: Timestamp) -> Steering {
         let mut entropy = Entropy::seeded(self.entropy.draw());
         let listed = self.config.admin.is_some();
         let Some(view) = self.fresh_view(&cluster) else {
@@ -224,7 +224,7 @@ impl<H: Host> Worker<H> {
         Some(Steering {
             trial: Some(host),
             trial_until: health.probation(now)?.trial_until,
-            ..Steering::to(cluster.to_owned(), Some(pin))
+            ..Steering::to(Rc::from(cluster), Some(pin))
         })
     }
 

@@ -9,6 +9,7 @@ use crate::health::{BELIEVED_FOR, Census, ClusterTable, HostHealth, HostState};
 use crate::model::{Entropy, FailureOrigin, HostAddr, Map, Outcome, Percent, Share, Timestamp};
 use crate::pick::{Candidate, Pin, Rotation};
 use crate::retry::Budget;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub(super) struct ClusterView {
     table: ClusterTable,
     /// Where each host stands in the table, so that an attempt finds its host in the same time in any cluster.
     index: Map<HostAddr, usize>,
+    /// Where the host stands that was asked for last: an attempt asks for its own several times.
+    last: Cell<usize>,
     /// Beside each host of the table, what only this worker knows of it.
     local: Vec<Local>,
     rotation: Rotation,
@@ -110,6 +113,7 @@ impl ClusterView {
             judged: Timestamp::ZERO,
             table: ClusterTable::default(),
             index: Map::default(),
+            last: Cell::new(0),
             local: Vec::new(),
             rotation,
             standings: Standings::default(),
@@ -141,11 +145,22 @@ impl ClusterView {
 
     /// What is known of a host.
     pub(super) fn host(&self, addr: HostAddr) -> Option<&HostHealth> {
-        self.table.hosts().get(*self.index.get(&addr)?)
+        self.table.hosts().get(self.place(addr)?)
     }
 
     fn local_mut(&mut self, addr: HostAddr) -> Option<&mut Local> {
-        self.local.get_mut(*self.index.get(&addr)?)
+        let place = self.place(addr)?;
+        self.local.get_mut(place)
+    }
+
+    fn place(&self, addr: HostAddr) -> Option<usize> {
+        let last = self.last.get();
+        if self.table.hosts().get(last).is_some_and(|host| host.addr == addr) {
+            return Some(last);
+        }
+        let place = *self.index.get(&addr)?;
+        self.last.set(place);
+        Some(place)
     }
 
     /// Whether some host gets less than its full share, so that requests need a pin.

@@ -22,6 +22,8 @@ pub struct Wants {
     pub standby: bool,
     /// Retries by `Idempotency-Key`.
     pub idempotency_key: bool,
+    /// Matchers of answers, by cluster or by route.
+    pub matchers: bool,
     /// Words about attempts.
     pub report: bool,
     /// The largest body that is kept.
@@ -43,6 +45,7 @@ impl Wants {
             hedge: any(|policy| retries(policy) && policy.retry.hedge.is_some()),
             standby: any(|policy| policy.standby_cluster.is_some()),
             idempotency_key: config.has_keyed_routes(),
+            matchers: any(|policy| !policy.matchers.is_empty()) || config.has_route_matchers(),
             report: any(|policy| !policy.retry.report.is_silent()),
             max_body_bytes: config
                 .policies()
