@@ -35,10 +35,12 @@ impl Status {
     }
 }
 
-impl Context for Status {
-    fn on_done(&mut self) -> bool {
+impl Context for Status {}
+
+/// The request is over: see [`super::http`].
+impl Drop for Status {
+    fn drop(&mut self) {
         let _ = self.step(|desk, visit| desk.on_done(visit));
-        true
     }
 }
 

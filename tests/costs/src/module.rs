@@ -70,6 +70,7 @@ pub(crate) struct ModuleBed {
     failing: HashSet<String>,
     last_context: u32,
     instructions: u64,
+    callbacks: u64,
 }
 
 /// A cluster and Envoy's own load balancing.
@@ -116,6 +117,7 @@ impl Bed for ModuleBed {
             failing: HashSet::new(),
             last_context: ROOT,
             instructions: 0,
+            callbacks: 0,
         };
         bed.start();
         bed
@@ -151,6 +153,7 @@ impl Bed for ModuleBed {
     fn totals(&self) -> Totals {
         let mut totals = self.store.data().totals.clone();
         totals.add(What::Instructions, self.instructions);
+        totals.add(What::Callbacks, self.callbacks);
         totals
     }
 
@@ -186,13 +189,14 @@ fn answer(status: &str) -> Headers {
 }
 
 impl ModuleBed {
-    /// Runs a callback and counts its instructions.
+    /// Runs a callback and counts it and its instructions.
     fn callback<P: WasmParams, R: WasmResults>(&mut self, name: &str, arguments: P) -> R {
         let callback = self.instance.get_typed_func::<P, R>(&self.store, name);
         let callback = callback.unwrap_or_else(|error| panic!("{name}: {error}"));
         let before = self.store.get_fuel().expect("fuel is counted");
         let result = callback.call(&mut self.store, arguments);
         self.instructions += before - self.store.get_fuel().expect("fuel is counted");
+        self.callbacks += 1;
         result.unwrap_or_else(|error| panic!("{name}: {error}: {:?}", self.store.data().logs))
     }
 
@@ -253,7 +257,9 @@ impl ModuleBed {
         stream.request_headers = Some(sent);
         self.callback::<_, ()>("proxy_on_log", context);
         self.stream().request_headers = None;
-        let _: u32 = self.callback("proxy_on_done", context);
+        if self.instance.get_func(&self.store, "proxy_on_done").is_some() {
+            let _: u32 = self.callback("proxy_on_done", context);
+        }
         self.callback::<_, ()>("proxy_on_delete", context);
         self.store.data_mut().stream = None;
     }

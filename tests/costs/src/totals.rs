@@ -14,6 +14,8 @@ pub enum What {
     Allocations,
     /// Bytes in these blocks.
     AllocatedBytes,
+    /// Callbacks that the host makes. With the blocks, which are callbacks too, it enters the module so often.
+    Callbacks,
     /// Blocks that the host has the module allocate, for what it hands over: a header map, an attribute, a body.
     Blocks,
     /// Bytes that the host copies into the module.
@@ -28,10 +30,11 @@ pub enum What {
 
 impl What {
     /// Those that are no single host function.
-    pub const COLUMNS: [What; 7] = [
+    pub const COLUMNS: [What; 8] = [
         What::Instructions,
         What::Allocations,
         What::AllocatedBytes,
+        What::Callbacks,
         What::Blocks,
         What::BytesToModule,
         What::BytesToHost,
@@ -51,6 +54,7 @@ impl fmt::Display for What {
             What::Instructions => "instructions",
             What::Allocations => "allocations",
             What::AllocatedBytes => "allocated bytes",
+            What::Callbacks => "callbacks",
             What::Blocks => "blocks from host",
             What::BytesToModule => "bytes in",
             What::BytesToHost => "bytes out",

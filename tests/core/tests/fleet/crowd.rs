@@ -148,7 +148,7 @@ impl Crowd {
         *sidecar.sent.entry(addr(chosen)).or_default() += 1;
         // No request can be a trial: hosts come back after a while without one.
         if let Some(now) = sidecar.worker.is_restless() {
-            let _ = sidecar.worker.steer(CLUSTER.to_owned(), now, || false);
+            let _ = sidecar.worker.steer(CLUSTER.into(), now, || false);
         }
         let attempt = Attempt {
             host: addr(chosen),
