@@ -90,11 +90,12 @@ impl StreakShard {
             .unwrap_or_else(|| HostStreak::none(host))
     }
 
-    /// Whether no failure of the host is counted: a success changes nothing.
-    pub fn is_clean(&self, host: &HostHealth) -> bool {
-        self.entries.iter().all(|entry| {
-            entry.addr != host.addr || entry.streaks.is_clean() || entry.since_ejection != host.last_ejected_at
-        })
+    /// Whether no failure of the host is counted since its [last ejection](HostHealth::last_ejected_at): a success changes
+    /// nothing.
+    pub fn is_clean(&self, addr: HostAddr, last_ejected_at: Timestamp) -> bool {
+        self.entries
+            .iter()
+            .all(|entry| entry.addr != addr || entry.streaks.is_clean() || entry.since_ejection != last_ejected_at)
     }
 
     /// Puts a host's streak in, and drops what says nothing any more.

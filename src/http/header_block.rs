@@ -56,6 +56,11 @@ impl HeaderBlock {
 
     /// The pairs in their order. Names are lower-case, as Envoy keeps them.
     pub fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        self.pairs_of(NameLengths::ALL)
+    }
+
+    /// The pairs whose name has one of these lengths, in their order. What is passed over costs next to nothing.
+    pub fn pairs_of(&self, wanted: NameLengths) -> impl Iterator<Item = Pair<'_>> {
         let (count, rest) = take_length(&self.0).unwrap_or((0, &[]));
         let (lengths, payload) = count
             .checked_mul(8)
@@ -64,6 +69,8 @@ impl HeaderBlock {
         Pairs {
             lengths: lengths.as_chunks().0.iter(),
             payload,
+            at: 0,
+            wanted,
         }
     }
 
@@ -93,15 +100,15 @@ pub fn number<N: TryFrom<u64>>(value: &[u8]) -> Option<N> {
 fn whole(value: &[u8]) -> Option<u64> {
     /// So many digits never overflow, whatever they are; a number of more is none that matters here.
     const MOST: usize = 19;
-    let digits = value.trim_ascii();
-    if digits.is_empty() || digits.len() > MOST {
+    if value.is_empty() || value.len() > MOST {
         return None;
     }
     let mut number = 0;
-    for byte in digits {
+    for byte in value {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return None;
+            let trimmed = value.trim_ascii();
+            return if trimmed == value { None } else { whole(trimmed) };
         }
         number = number * 10 + u64::from(digit);
     }
@@ -118,11 +125,48 @@ fn take_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
 }
 
+/// A set of lengths of names. Names of 64 bytes and more are in every set: a filter, not a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameLengths(u64);
+
+impl NameLengths {
+    /// Every length.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// The lengths of these names.
+    pub const fn of(names: &[&str]) -> Self {
+        let mut set = Self(0);
+        let mut rest = names;
+        while let [name, more @ ..] = rest {
+            set = set.and(name);
+            rest = more;
+        }
+        set
+    }
+
+    /// These and the length of one name more.
+    #[must_use]
+    pub const fn and(self, name: &str) -> Self {
+        match 1_u64.checked_shl(name.len() as u32) {
+            Some(bit) => Self(self.0 | bit),
+            None => self,
+        }
+    }
+
+    const fn has(self, length: u64) -> bool {
+        length >= u64::BITS as u64 || self.0 >> length & 1 == 1
+    }
+}
+
 /// The pairs of a block. Every header of every request goes through here.
 struct Pairs<'a> {
     /// Of each pair that is to come the lengths of its name and its value.
     lengths: std::slice::Iter<'a, [u8; 8]>,
     payload: &'a [u8],
+    /// Where in `payload` the next one begins, or would if the block is cut. The sum of all lengths there can be is far
+    /// below 2^64.
+    at: u64,
+    wanted: NameLengths,
 }
 
 impl<'a> Iterator for Pairs<'a> {
@@ -130,16 +174,22 @@ impl<'a> Iterator for Pairs<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Pair<'a>> {
-        // Both lengths in one read.
-        let lengths = u64::from_le_bytes(*self.lengths.next()?);
-        let name_len = usize::try_from(lengths as u32).ok()?;
-        let value_len = usize::try_from((lengths >> 32) as u32).ok()?;
-        let value_at = name_len.checked_add(1)?;
-        let end = value_at.checked_add(value_len)?;
-        let name = self.payload.get(..name_len)?;
-        let value = self.payload.get(value_at..end)?;
-        self.payload = self.payload.get(end.checked_add(1)?..)?;
-        Some((name, value))
+        loop {
+            // Both lengths in one read.
+            let lengths = u64::from_le_bytes(*self.lengths.next()?);
+            let (name_len, value_len) = (lengths & u64::from(u32::MAX), lengths >> 32);
+            let name_at = self.at;
+            let value_at = name_at + name_len + 1;
+            let end = value_at + value_len;
+            self.at = end + 1;
+            if self.wanted.has(name_len) {
+                let whole = self
+                    .payload
+                    .get(usize::try_from(name_at).ok()?..usize::try_from(end + 1).ok()?)?;
+                let (name, value) = whole.split_at_checked(usize::try_from(name_len).ok()?)?;
+                return Some((name, value.get(1..value.len().checked_sub(1)?)?));
+            }
+        }
     }
 }
 
@@ -154,6 +204,34 @@ mod tests {
         assert_eq!(block.pairs().collect::<Vec<_>>(), pairs);
         assert_eq!(block.get(b"a"), Some(&b"1"[..]));
         assert_eq!(block.get(b"b"), None);
+    }
+
+    #[test]
+    fn names_of_other_lengths_are_passed_over() {
+        let long = "x".repeat(70);
+        let block = HeaderBlock::from_pairs(&[
+            (b":path", b"/"),
+            (b"a", b"1"),
+            (b"", b"2"),
+            (b"bb", b""),
+            (long.as_bytes(), b"3"),
+            (b"c", b"4"),
+        ]);
+        let found = |names: &[&str]| -> Vec<_> {
+            let pairs = block.pairs_of(NameLengths::of(names));
+            pairs
+                .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+                .collect()
+        };
+        assert_eq!(found(&["a", ":path"]), ["/", "1", "3", "4"]);
+        assert_eq!(found(&["", "zz"]), ["2", "", "3"]);
+        assert_eq!(found(&[]), ["3"]);
+        assert_eq!(found(&[&long]), ["3"]);
+        for cut in 0..block.len() {
+            let cut = HeaderBlock::from_wire(block.as_wire().get(..cut).unwrap_or_default().to_vec());
+            let (all, some) = (cut.pairs().count(), cut.pairs_of(NameLengths::of(&["c"])).count());
+            assert!(all < 6 && some <= all, "{all} {some}");
+        }
     }
 
     #[test]

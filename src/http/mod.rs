@@ -6,7 +6,7 @@ mod request;
 mod response;
 mod retry_after;
 
-pub use header_block::{HeaderBlock, Pair, SERVICE_TIME, number};
+pub use header_block::{HeaderBlock, NameLengths, Pair, SERVICE_TIME, number};
 pub use request::{Method, RequestFacts, STANDBY_HEADER};
 pub use response::ResponseFacts;
 pub use retry_after::{Asked, asked, grpc_pushback, retry_after};

@@ -1,6 +1,6 @@
 //! What a request's headers say about it.
 
-use super::{HeaderBlock, number};
+use super::{HeaderBlock, NameLengths, number};
 use std::time::Duration;
 
 /// The request header that a route can match to send a request to a standby cluster; only the filter sets it.
@@ -68,6 +68,25 @@ pub struct RequestFacts {
     pub asks_for_try_timeout: Option<Duration>,
 }
 
+/// The lengths of all names that matter but the override header's: they tell most headers from all that do, without a look
+/// at their names.
+const LENGTHS: NameLengths = NameLengths::of(&[
+    "accept",
+    ":method",
+    "upgrade",
+    ":protocol",
+    "early-data",
+    "content-type",
+    "content-length",
+    "idempotency-key",
+    "x-envoy-retry-on",
+    "x-envoy-max-retries",
+    "x-envoy-retry-grpc-on",
+    "x-envoy-upstream-rq-timeout-ms",
+    "x-envoy-upstream-rq-per-try-timeout-ms",
+    STANDBY_HEADER,
+]);
+
 impl RequestFacts {
     /// Reads the facts off `headers`. `override_header` is the lower-case name of the header that names the host.
     pub fn read(headers: &HeaderBlock, override_header: &str) -> Self {
@@ -86,7 +105,7 @@ impl RequestFacts {
             asks_for_timeout: None,
             asks_for_try_timeout: None,
         };
-        for (name, value) in headers.pairs() {
+        for (name, value) in headers.pairs_of(LENGTHS.and(override_header)) {
             facts.see(name, value);
             // What a client has no business to set.
             facts.names_cluster |= name == STANDBY_HEADER.as_bytes();
@@ -95,7 +114,6 @@ impl RequestFacts {
         facts
     }
 
-    /// By the length first: it tells most headers from all that matter, without a look at their names.
     fn see(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
             6 if name == b"accept" => self.streams |= value.starts_with(b"text/event-stream"),

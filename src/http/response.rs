@@ -1,6 +1,6 @@
 //! What a response's headers say about it.
 
-use super::header_block::{HeaderBlock, SERVICE_TIME, number};
+use super::header_block::{HeaderBlock, NameLengths, SERVICE_TIME, number};
 use std::time::Duration;
 
 /// What every response is asked for, found in one pass over its headers.
@@ -15,9 +15,9 @@ pub struct ResponseFacts {
 impl ResponseFacts {
     /// Reads the facts off `headers`. Of a repeated header the first one counts.
     pub fn read(headers: &HeaderBlock) -> Self {
+        const LENGTHS: NameLengths = NameLengths::of(&[":status", "x-envoy-upstream-service-time"]);
         let (mut status, mut service_time) = (None, None);
-        for (name, value) in headers.pairs() {
-            // By the length first, as for requests.
+        for (name, value) in headers.pairs_of(LENGTHS) {
             match name.len() {
                 7 if name == b":status" => status = status.or(Some(value)),
                 29 if name == SERVICE_TIME => service_time = service_time.or(Some(value)),

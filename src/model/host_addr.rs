@@ -80,7 +80,7 @@ impl HostAddr {
     }
 }
 
-/// Reads `a.b.c.d:port` at a fifth of what the standard library's parser costs: each answer brings its host's address.
+/// Reads `a.b.c.d:port` at a third of what the standard library's parser costs: each answer brings its host's address.
 /// `None` if that parser has to look.
 fn parse_v4(bytes: &[u8]) -> Option<SocketAddr> {
     let mut octets = [0; 4];
@@ -88,7 +88,11 @@ fn parse_v4(bytes: &[u8]) -> Option<SocketAddr> {
     for (octet, after) in octets.iter_mut().zip(b"...:") {
         let (number, more) = leading_number(rest)?;
         *octet = u8::try_from(number).ok()?;
-        rest = more.strip_prefix(&[*after])?;
+        let (found, more) = more.split_first()?;
+        if found != after {
+            return None;
+        }
+        rest = more;
     }
     let (port, rest) = leading_number(rest)?;
     let port = u16::try_from(port).ok()?;
@@ -96,19 +100,19 @@ fn parse_v4(bytes: &[u8]) -> Option<SocketAddr> {
 }
 
 /// The number of up to five digits that the bytes begin with, without needless zeros, and what follows it.
+#[inline]
 fn leading_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    let mut number = 0;
-    let mut rest = bytes;
-    while let [digit @ b'0'..=b'9', more @ ..] = rest {
-        number = number * 10 + u32::from(digit - b'0');
-        rest = more;
-        if bytes.len() - rest.len() > 5 {
-            return None;
-        }
+    const MOST: usize = 5;
+    let is_digit = |byte: &u8| byte.wrapping_sub(b'0') <= 9;
+    let length = bytes.iter().take(MOST + 1).take_while(|byte| is_digit(byte)).count();
+    let (digits, rest) = bytes.split_at_checked(length)?;
+    if length > MOST || (length > 1 && digits.first() == Some(&b'0')) || length == 0 {
+        return None;
     }
-    let digits = bytes.len() - rest.len();
-    let padded = digits > 1 && bytes.first() == Some(&b'0');
-    (digits > 0 && !padded).then_some((number, rest))
+    let number = digits
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(digit.wrapping_sub(b'0')));
+    Some((number, rest))
 }
 
 /// Room for `255.255.255.255:65535`.

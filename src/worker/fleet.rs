@@ -74,7 +74,9 @@ impl<H: Host> Worker<H> {
         let hosts = view.table().hosts().iter();
         let asked = hosts.filter(|host| host.is_available() && host.seen != Timestamp::ZERO);
         let asked: Vec<_> = asked.copied().collect();
-        asked.iter().any(|host| self.is_clean(cluster, host))
+        asked
+            .iter()
+            .any(|host| self.is_clean(cluster, host.addr, host.last_ejected_at))
     }
 
     /// More hosts of a cluster are accused than may be out: what this sidecar sees of it is not told to others for a while.

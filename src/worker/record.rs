@@ -1,6 +1,7 @@
 //! What an attempt says about its host, and where it is written down.
 
 use super::Worker;
+use super::view::Counted;
 use crate::detect::Evidence;
 use crate::health::{Charge, Event, HostHealth, Standing, Trial};
 use crate::host::Host;
@@ -41,30 +42,33 @@ impl<H: Host> Worker<H> {
             return;
         };
         if attempt.seen {
-            view.answered(view.host(attempt.host).is_some());
-            view.touch(attempt.host);
+            view.saw(attempt.host);
             if !attempt.repeated {
                 let budget = view.policy.retry.budget;
                 view.budget.request(&budget, clock);
             }
         }
-        if attempt.outcome == Outcome::Success
-            && let Some(host) = view
-                .host(attempt.host)
-                .filter(|host| !host.is_out() && !host.gone)
-                .copied()
-        {
-            if host.is_straggler(attempt.began) {
-                return;
+        if attempt.outcome == Outcome::Success {
+            match view.count_success(attempt) {
+                Counted::SaysNothing => return,
+                Counted::At(last_ejected_at) => {
+                    if !self.is_clean(cluster, attempt.host, last_ejected_at) {
+                        self.end_streak(cluster, attempt, clock);
+                    }
+                    return;
+                }
+                Counted::NotHere => {}
             }
-            view.count(&host, attempt);
-            if self.is_clean(cluster, &host) {
-                return;
-            }
-            self.record_in_rotation(cluster, &host, attempt, self.clock);
-            return;
         }
         self.record_thoroughly(cluster, attempt);
+    }
+
+    /// A success at a host that has failures on record.
+    fn end_streak(&mut self, cluster: &str, success: &Attempt, now: Timestamp) {
+        let view = self.view(cluster);
+        if let Some(host) = view.and_then(|view| view.host(success.host).copied()) {
+            self.record_in_rotation(cluster, &host, success, now);
+        }
     }
 
     /// An attempt that counted as a success at its headers was cut short by its host afterwards.

@@ -47,10 +47,10 @@ impl StreaksView {
 }
 
 impl<H: Host> Worker<H> {
-    /// Whether no failure of the host is on record.
-    pub(super) fn is_clean(&mut self, cluster: &str, host: &HostHealth) -> bool {
-        self.fresh_shard(cluster, host.addr)
-            .is_none_or(|view| view.shard.is_clean(host))
+    /// Whether no failure of the host is on record, since it was last ejected.
+    pub(super) fn is_clean(&mut self, cluster: &str, host: HostAddr, last_ejected_at: Timestamp) -> bool {
+        self.fresh_shard(cluster, host)
+            .is_none_or(|view| view.shard.is_clean(host, last_ejected_at))
     }
 
     /// The host's streak.

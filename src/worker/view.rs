@@ -95,6 +95,17 @@ struct Local {
     window: Option<Box<Window>>,
 }
 
+/// What came of a success at a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// The host is not in rotation, or not known.
+    NotHere,
+    /// It began before the host was ejected.
+    SaysNothing,
+    /// It is counted; its host was last ejected then, or never (zero).
+    At(Timestamp),
+}
+
 impl ClusterView {
     pub(super) fn new(name: &str, config: &Config, rotation: Rotation) -> Self {
         let policy = Rc::clone(config.cluster(name));
@@ -182,13 +193,18 @@ impl ClusterView {
         self.standings.census.available == 0
     }
 
-    /// A host that Envoy named as an attempt's was known before, or not.
-    pub(super) const fn answered(&mut self, known: bool) {
-        self.answers_since_new = if known {
-            self.answers_since_new.saturating_add(1)
-        } else {
-            0
+    /// Envoy has named a host as that of an attempt: it is in the cluster.
+    pub(super) fn saw(&mut self, host: HostAddr) {
+        let Some(local) = self.local_mut(host) else {
+            self.answers_since_new = 0;
+            return;
         };
+        local.touched = true;
+        if local.absent_until != Timestamp::ZERO {
+            local.absent_until = Timestamp::ZERO;
+            self.standings_until = Timestamp::ZERO;
+        }
+        self.answers_since_new = self.answers_since_new.saturating_add(1);
     }
 
     /// Whether all hosts that Envoy has are likely known: somebody lists them, or many answers came from no new one.
@@ -276,24 +292,26 @@ impl ClusterView {
         }
         let split = self.policy.outlier_detection.split_external_local_origin_errors;
         if let Some(window) = self.window(host.addr) {
-            window.count(attempt.outcome, split);
-            // An answer that was not given says nothing about speed.
-            let answered = attempt.outcome != Outcome::Failure(FailureOrigin::LocalOrigin);
-            if let Some(took) = attempt.took.filter(|_| answered) {
-                window.times.add(took);
-            }
+            count_in(window, attempt, split);
         }
     }
 
-    /// Notes that Envoy named a host as that of an attempt: it is in the cluster.
-    pub(super) fn touch(&mut self, host: HostAddr) {
-        if let Some(local) = self.local_mut(host) {
-            local.touched = true;
-            if local.absent_until != Timestamp::ZERO {
-                local.absent_until = Timestamp::ZERO;
-                self.standings_until = Timestamp::ZERO;
-            }
+    /// Counts a success, if its host is in rotation: nearly every attempt. The host is looked up once.
+    pub(super) fn count_success(&mut self, attempt: &Attempt) -> Counted {
+        let place = self.place(attempt.host);
+        let host = place.and_then(|place| self.table.hosts().get(place));
+        let Some(host) = host.filter(|host| !host.is_out() && !host.gone) else {
+            return Counted::NotHere;
+        };
+        if host.is_straggler(attempt.began) {
+            return Counted::SaysNothing;
         }
+        let local = place.and_then(|place| self.local.get_mut(place));
+        if let Some(local) = local {
+            let split = self.policy.outlier_detection.split_external_local_origin_errors;
+            count_in(local.window.get_or_insert_default(), attempt, split);
+        }
+        Counted::At(host.last_ejected_at)
     }
 
     /// What a host does in the running interval.
@@ -418,5 +436,14 @@ impl ClusterView {
             }
         }
         self.standings_until = until;
+    }
+}
+
+fn count_in(window: &mut Window, attempt: &Attempt, split: bool) {
+    window.count(attempt.outcome, split);
+    // An answer that was not given says nothing about speed.
+    let answered = attempt.outcome != Outcome::Failure(FailureOrigin::LocalOrigin);
+    if let Some(took) = attempt.took.filter(|_| answered) {
+        window.times.add(took);
     }
 }
