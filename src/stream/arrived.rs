@@ -19,6 +19,8 @@ pub(super) struct Arrived {
     /// How long the host took, as Envoy's router says.
     pub(super) service_time: Option<Duration>,
     pub(super) cluster: Rc<str>,
+    /// That it is of this cluster is only [assumed](Worker::cluster_of).
+    pub(super) assumed: bool,
     pub(super) host: HostAddr,
 }
 
@@ -26,7 +28,8 @@ impl Arrived {
     /// `None` if the answer says nothing about any host.
     ///
     /// `meant`: where the request was sent. A host of its pin is one of its cluster, so that Envoy need not be asked.
-    pub(super) fn read<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Option<Self> {
+    /// `is_plain`: a success changes nothing but counts.
+    pub(super) fn read<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>, is_plain: bool) -> Option<Self> {
         let headers = match worker.host.response_headers() {
             Ok(headers) => headers,
             Err(error) => {
@@ -36,7 +39,8 @@ impl Arrived {
         };
         let facts = ResponseFacts::read(&headers);
         let status = facts.status?;
-        let Some((cluster, host)) = attempted(worker, meant) else {
+        let is_plain = is_plain && worker.wants().is_plain(status);
+        let Some(((cluster, assumed), host)) = attempted(worker, meant, is_plain) else {
             worker.count_attempt(Outcome::Ignored);
             return None;
         };
@@ -45,6 +49,7 @@ impl Arrived {
             status,
             service_time: facts.service_time,
             cluster,
+            assumed,
             host,
         })
     }
@@ -91,9 +96,13 @@ pub(super) fn give_back<H: Host>(worker: &mut Worker<H>, steering: Option<&Steer
     }
 }
 
-/// Where the attempt went. `None` if it went nowhere that can be watched: no route, no healthy host, another
-/// filter's reply, a host that is no `ip:port`.
-fn attempted<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Option<(Rc<str>, HostAddr)> {
+/// Where the attempt went, and whether its cluster is only assumed. `None` if it went nowhere that can be watched: no route,
+/// no healthy host, another filter's reply, a host that is no `ip:port`.
+fn attempted<H: Host>(
+    worker: &mut Worker<H>,
+    meant: Option<&Steering>,
+    is_plain: bool,
+) -> Option<((Rc<str>, bool), HostAddr)> {
     let address = worker.attribute(Attribute::UpstreamAddress)?;
     let Ok(host) = HostAddr::from_bytes(&address) else {
         let address = String::from_utf8_lossy(&address);
@@ -102,8 +111,8 @@ fn attempted<H: Host>(worker: &mut Worker<H>, meant: Option<&Steering>) -> Optio
     };
     let pinned = meant.filter(|steering| steering.pin.iter().flat_map(Pin::hosts).any(|named| named == host));
     let cluster = match pinned {
-        Some(steering) => Rc::clone(&steering.cluster),
-        None => worker.cluster_name()?,
+        Some(steering) => (Rc::clone(&steering.cluster), false),
+        None => worker.cluster_of(host, is_plain)?,
     };
     Some((cluster, host))
 }

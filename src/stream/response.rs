@@ -47,7 +47,9 @@ impl Stream {
         let steering = self.release_steering(worker);
         // A route to the standby cluster was meant to change the cluster: whether it did, only Envoy knows.
         let meant = steering.as_ref().filter(|_| self.standby.is_none());
-        let Some(arrived) = Arrived::read(worker, meant) else {
+        // Nothing was decided for the request by its cluster, and its headers tell all.
+        let is_plain = steering.is_none() && self.router.is_none() && self.standby.is_none() && !self.traits.grpc;
+        let Some(arrived) = Arrived::read(worker, meant, is_plain) else {
             give_back(worker, steering.as_ref());
             self.forget_router(worker);
             self.tell_of_nobody(worker);
@@ -72,7 +74,10 @@ impl Stream {
         // Of a gRPC answer, the trailers will tell.
         let deferred =
             self.traits.grpc && answer.grpc_status.is_none() && outcome == Outcome::Success && !end_of_stream;
-        if !deferred {
+        let assumed = arrived.assumed;
+        if assumed {
+            worker.record_assumed(&arrived.cluster, &attempt);
+        } else if !deferred {
             worker.record(&arrived.cluster, &attempt);
         }
         if outcome == Outcome::Overload {
@@ -86,6 +91,7 @@ impl Stream {
         let watch = |cluster| {
             watched.then_some(Watch {
                 cluster,
+                assumed,
                 attempt,
                 deferred,
             })

@@ -14,6 +14,8 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) cluster: Rc<str>,
+    /// That is only assumed.
+    pub(super) assumed: bool,
     /// The attempt, as its headers told it.
     pub(super) attempt: Attempt,
     /// Nothing is recorded yet: what counts are the trailers.
@@ -71,6 +73,12 @@ impl Stream {
         let flags = ResponseFlags(worker.attribute_number(Attribute::ResponseFlags));
         if flags.any_of(ResponseFlags::CLIENT_GONE) || !flags.any_of(ResponseFlags::CUT_SHORT) {
             return;
+        }
+        if watch.assumed {
+            match worker.found_cluster(watch.attempt.host) {
+                Some(cluster) => watch.cluster = cluster,
+                None => return,
+            }
         }
         if watch.deferred {
             watch.attempt.outcome = Outcome::Failure(FailureOrigin::LocalOrigin);

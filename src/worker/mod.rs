@@ -9,6 +9,7 @@ mod by_hand;
 mod clusters;
 mod elected;
 mod fleet;
+mod homes;
 mod keeping;
 mod record;
 mod report;
@@ -52,6 +53,7 @@ pub struct Worker<H> {
     config: Config,
     entropy: Entropy,
     clusters: clusters::Clusters,
+    homes: homes::Homes,
     revisions: shared::Revisions,
     held: HeldBytes,
     wants: Wants,
@@ -80,6 +82,7 @@ impl<H: Host> Worker<H> {
             timers: timers::Timers::default(),
             entropy: Entropy::seeded(configuration),
             clusters: clusters::Clusters::default(),
+            homes: homes::Homes::default(),
             revisions: shared::Revisions::default(),
             clock: Timestamp::ZERO,
             number: 0,

@@ -26,6 +26,17 @@ pub struct Attempt {
     pub repeated: bool,
 }
 
+/// What an attempt changes beyond this worker's own counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// Nothing: nearly always.
+    Nothing,
+    /// A success ends a row of failures.
+    Streak,
+    /// The record has to be looked at.
+    Record,
+}
+
 impl<H: Host> Worker<H> {
     /// Records what an attempt says about its host. Counts are exact across workers.
     ///
@@ -33,13 +44,36 @@ impl<H: Host> Worker<H> {
     /// worker's memory, and looks at one gauge.
     pub fn record(&mut self, cluster: &str, attempt: &Attempt) {
         self.count_attempt(attempt.outcome);
+        let rest = self.note(cluster, attempt);
+        self.settle(rest, cluster, attempt);
+    }
+
+    /// The same of a success whose cluster is [only assumed](Self::cluster_of): Envoy is asked before anything changes but
+    /// counts.
+    pub fn record_assumed(&mut self, cluster: &str, success: &Attempt) {
+        self.count_attempt(success.outcome);
+        let rest = self.note(cluster, success);
+        if rest != Rest::Nothing
+            && let Some(found) = self.found_cluster(success.host)
+        {
+            let rest = if *found == *cluster {
+                rest
+            } else {
+                self.note(&found, success)
+            };
+            self.settle(rest, &found, success);
+        }
+    }
+
+    /// Counts an attempt in this worker's memory, as far as its host stands where such counts matter.
+    fn note(&mut self, cluster: &str, attempt: &Attempt) -> Rest {
         if attempt.outcome == Outcome::Ignored {
-            return;
+            return Rest::Nothing;
         }
         // As of this worker's last look at what others wrote, which is no older than the request.
         let clock = self.clock;
         let Some(view) = self.fresh_view(cluster) else {
-            return;
+            return Rest::Nothing;
         };
         if attempt.seen {
             view.saw(attempt.host);
@@ -48,19 +82,23 @@ impl<H: Host> Worker<H> {
                 view.budget.request(&budget, clock);
             }
         }
-        if attempt.outcome == Outcome::Success {
-            match view.count_success(attempt) {
-                Counted::SaysNothing => return,
-                Counted::At(last_ejected_at) => {
-                    if !self.is_clean(cluster, attempt.host, last_ejected_at) {
-                        self.end_streak(cluster, attempt, clock);
-                    }
-                    return;
-                }
-                Counted::NotHere => {}
-            }
+        if attempt.outcome != Outcome::Success {
+            return Rest::Record;
         }
-        self.record_thoroughly(cluster, attempt);
+        match view.count_success(attempt) {
+            Counted::SaysNothing => Rest::Nothing,
+            Counted::At(last_ejected_at) if self.is_clean(cluster, attempt.host, last_ejected_at) => Rest::Nothing,
+            Counted::At(_) => Rest::Streak,
+            Counted::NotHere => Rest::Record,
+        }
+    }
+
+    fn settle(&mut self, rest: Rest, cluster: &str, attempt: &Attempt) {
+        match rest {
+            Rest::Nothing => {}
+            Rest::Streak => self.end_streak(cluster, attempt, self.clock),
+            Rest::Record => self.record_thoroughly(cluster, attempt),
+        }
     }
 
     /// A success at a host that has failures on record.

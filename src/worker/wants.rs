@@ -1,6 +1,7 @@
 //! What the configuration asks of requests before their cluster is known: what nobody wants costs no request anything.
 
 use crate::config::{ClusterPolicy, Config, Engine};
+use crate::retry::may_be_worth_a_retry;
 
 /// What any cluster's policy wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Wants {
     pub idempotency_key: bool,
     /// Matchers of answers, by cluster or by route.
     pub matchers: bool,
+    /// Retries after answers below 400.
+    pub retries_of_successes: bool,
     /// Words about attempts.
     pub report: bool,
     /// The largest body that is kept.
@@ -46,6 +49,9 @@ impl Wants {
             standby: any(|policy| policy.standby_cluster.is_some()),
             idempotency_key: config.has_keyed_routes(),
             matchers: any(|policy| !policy.matchers.is_empty()) || config.has_route_matchers(),
+            retries_of_successes: any(|policy| {
+                retries(policy) && (0..400).any(|status| may_be_worth_a_retry(status, &policy.retry))
+            }),
             report: any(|policy| !policy.retry.report.is_silent()),
             max_body_bytes: config
                 .policies()
@@ -59,6 +65,13 @@ impl Wants {
                 .min()
                 .unwrap_or(0),
         }
+    }
+}
+
+impl Wants {
+    /// Whether an answer with this status means success by every policy, and nothing else is to be done about it.
+    pub fn is_plain(&self, status: u16) -> bool {
+        (200..400).contains(&status) && !self.matchers && !self.report && !self.retries_of_successes
     }
 }
 
