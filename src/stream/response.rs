@@ -47,7 +47,7 @@ impl Stream {
         let steering = self.release_steering(worker);
         // A route to the standby cluster was meant to change the cluster: whether it did, only Envoy knows.
         let meant = steering.as_ref().filter(|_| self.standby.is_none());
-        // Nothing was decided for the request by its cluster, and its headers tell all.
+        // The request was not steered, and the answer's headers tell all.
         let is_plain = steering.is_none() && self.router.is_none() && self.standby.is_none() && !self.traits.grpc;
         let Some(arrived) = Arrived::read(worker, meant, is_plain) else {
             give_back(worker, steering.as_ref());

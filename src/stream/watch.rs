@@ -5,7 +5,7 @@ use super::seen::Seen;
 use crate::detect::{Answer, ResponseFlags};
 use crate::host::{Attribute, Host};
 use crate::http::number;
-use crate::metrics::ErrorCause;
+use crate::metrics::{ErrorCause, Metric};
 use crate::model::{FailureOrigin, Outcome};
 use crate::worker::{Attempt, Worker};
 use std::rc::Rc;
@@ -74,11 +74,14 @@ impl Stream {
         if flags.any_of(ResponseFlags::CLIENT_GONE) || !flags.any_of(ResponseFlags::CUT_SHORT) {
             return;
         }
-        if watch.assumed {
-            match worker.found_cluster(watch.attempt.host) {
-                Some(cluster) => watch.cluster = cluster,
-                None => return,
-            }
+        if watch.assumed
+            && worker
+                .found_cluster(watch.attempt.host)
+                .is_none_or(|found| found != watch.cluster)
+        {
+            // It was counted for another cluster, which has not failed.
+            worker.count(Metric::AttemptsCut);
+            return;
         }
         if watch.deferred {
             watch.attempt.outcome = Outcome::Failure(FailureOrigin::LocalOrigin);

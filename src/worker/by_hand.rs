@@ -5,6 +5,7 @@
 //! filters with one `vm_id` and several configurations that is the one of the last to start.
 
 use super::Worker;
+use super::homes::Homes;
 use super::shared::{CLUSTERS_KEY, MAX_TRIES, record_key};
 use crate::config::{ClusterPolicy, Config};
 use crate::health::{Change, ClusterTable, Control, EjectionRefusal, Event, ForeignCluster, HostHealth};
@@ -101,6 +102,7 @@ impl<H: Host> Worker<H> {
                 self.config = config;
                 // They hold the policies of before.
                 self.clusters.clear();
+                self.homes = Homes::default();
             }
             Err(error) => self.error(
                 ErrorCause::Record,

@@ -1,13 +1,13 @@
 //! Which cluster a host's answers are of, so that Envoy need not be asked with each of them.
 //!
 //! To ask costs a twentieth of all that Envoy spends on a request, and the answer is nearly always the same as the last
-//! time. A success at a host that was never ejected and has no failures on record changes nothing but counts of this interval;
-//! so its cluster is taken to be the one that was found when Envoy was last asked about this host. All else asks.
+//! time. A success at a host that was never out and has no failures on record changes nothing but counts. So its cluster is
+//! taken to be the only one whose record has the host. All else asks.
 //!
-//! One address may be in two clusters. One answer in [`ASKED`] asks all the same; if that shows that a host is in another
-//! cluster, too, or has moved, nothing is assumed of either cluster for a while. A cluster that shares hosts with another one is
-//! met in this way after some thirty answers or at its first failure, and all that went wrong until then is that some successes
-//! were counted for the other one.
+//! One address may be in two clusters. Records are shared, and a host is on the record of its cluster before a failure of it
+//! is counted: so each worker knows of clusters that share hosts, a tick or two later at most. And one answer of [`ASKED`] of each host
+//! asks all the same. Once a host is seen in a second cluster, nothing is assumed of either; until then, which is some thirty
+//! answers of a cluster that is new to the process, its successes count for the other one.
 
 use super::Worker;
 use crate::health::{HostHealth, HostState};
@@ -16,79 +16,79 @@ use crate::model::{HostAddr, Map, Timestamp};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Of so many answers that could do without, one asks. A prime, so that it is each host's turn whatever the load balancing.
-pub(super) const ASKED: u32 = 31;
+/// Of so many answers of a host that could do without, one asks. Odd, and prime: so that clusters that take turns at a host
+/// are both met.
+const ASKED: u8 = 31;
 
-/// What is assumed is found anew after this time: addresses move from cluster to cluster.
+/// That clusters share hosts is found anew after this time: addresses move from one to another.
 const BELIEVED_FOR: Duration = Duration::from_secs(600);
 
-/// The most hosts that are remembered.
-const MOST: usize = 16_384;
-
-/// Where hosts were found.
+/// Where hosts are.
 #[derive(Debug, Default)]
 pub(super) struct Homes {
-    of: Map<HostAddr, Rc<str>>,
-    /// The clusters that share a host with another one.
-    shared: Vec<Rc<str>>,
-    turn: u32,
+    of: Map<HostAddr, Home>,
     since: Timestamp,
 }
 
+#[derive(Debug)]
+enum Home {
+    /// In this cluster alone, as far as is known; so many answers ago Envoy was asked.
+    One(Rc<str>, u8),
+    /// In several.
+    Many,
+}
+
+/// The hosts that a cluster's record has, and had not before, and the other way round.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) came: Vec<HostAddr>,
+    pub(super) left: Vec<HostAddr>,
+}
+
 impl Homes {
-    /// The cluster that a host was found in, unless Envoy is to be asked.
-    pub(super) fn assume(&mut self, host: HostAddr) -> Option<Rc<str>> {
-        let home = self.of.get(&host)?;
-        self.turn += 1;
-        if self.turn >= ASKED {
-            self.turn = 0;
+    /// The cluster that a host is in, unless Envoy is to be asked.
+    fn assume(&mut self, host: HostAddr) -> Option<Rc<str>> {
+        let Some(Home::One(cluster, answers)) = self.of.get_mut(&host) else {
             return None;
+        };
+        *answers += 1;
+        if *answers < ASKED {
+            return Some(Rc::clone(cluster));
         }
-        let shared = self.shared.iter().any(|shared| shared == home);
-        (!shared).then(|| Rc::clone(home))
+        *answers = 0;
+        None
     }
 
-    /// Envoy has said which cluster a host's answer is of.
-    pub(super) fn found(&mut self, host: HostAddr, cluster: &Rc<str>) {
-        match self.of.get_mut(&host) {
-            // The worker's own name for it, which is found faster.
-            Some(home) if home == cluster => *home = Rc::clone(cluster),
-            Some(home) => {
-                for cluster in [Rc::clone(home), Rc::clone(cluster)] {
-                    if !self.shared.contains(&cluster) {
-                        self.shared.push(cluster);
-                    }
-                }
+    /// A host is in a cluster. Returns the clusters that share it, if that is new.
+    fn came(&mut self, host: HostAddr, cluster: &Rc<str>) -> Vec<Rc<str>> {
+        let home = self.of.entry(host).or_insert_with(|| Home::One(Rc::clone(cluster), 0));
+        match home {
+            Home::One(known, _) if known == cluster => Vec::new(),
+            Home::One(known, _) => {
+                let both = vec![Rc::clone(known), Rc::clone(cluster)];
+                *home = Home::Many;
+                both
             }
-            None => {
-                if self.of.len() >= MOST {
-                    self.of.clear();
-                }
-                self.of.insert(host, Rc::clone(cluster));
-            }
+            Home::Many => vec![Rc::clone(cluster)],
         }
     }
 
-    /// Forgets all of it, once it is old.
-    pub(super) fn age(&mut self, now: Timestamp) {
-        // Also if the clock was set back.
-        if now.since(self.since) >= BELIEVED_FOR || now < self.since {
-            *self = Self {
-                since: now,
-                ..Self::default()
-            };
+    fn left(&mut self, host: HostAddr, cluster: &str) {
+        if let Some(Home::One(known, _)) = self.of.get(&host)
+            && **known == *cluster
+        {
+            self.of.remove(&host);
         }
     }
 }
 
 impl<H: Host> Worker<H> {
-    /// The cluster that an answer of `host` is of, and whether that is only assumed. `is_plain`: the answer changes nothing
-    /// but counts, as long as nothing is on record about its host.
+    /// The cluster that an answer of `host` is of, and whether that is only assumed. `is_plain`: it is a success, and
+    /// nothing is to be done but to count it, unless its host has a history.
     pub fn cluster_of(&mut self, host: HostAddr, is_plain: bool) -> Option<(Rc<str>, bool)> {
         if is_plain
             && let Some(cluster) = self.homes.assume(host)
-            && let Some(view) = self.clusters.get(&cluster)
-            && view.host(host).is_some_and(has_nothing_on_record)
+            && self.is_unblemished(&cluster, host)
         {
             return Some((cluster, true));
         }
@@ -98,13 +98,74 @@ impl<H: Host> Worker<H> {
     /// The cluster of the current stream, whose answer is of `host`.
     pub fn found_cluster(&mut self, host: HostAddr) -> Option<Rc<str>> {
         let cluster = self.cluster_name()?;
-        self.homes.found(host, &cluster);
+        // What no record has room for is at home nowhere.
+        if self.homes.of.contains_key(&host) {
+            self.came_home(host, &cluster);
+        }
         Some(cluster)
+    }
+
+    /// Whether nothing speaks against the host, and its cluster shares no hosts.
+    fn is_unblemished(&mut self, cluster: &str, host: HostAddr) -> bool {
+        let view = self.fresh_view(cluster);
+        view.is_some_and(|view| !view.shares_hosts && view.host(host).is_some_and(was_never_out))
+            && self.is_clean(cluster, host, Timestamp::ZERO)
+    }
+
+    /// A cluster's record has other hosts than before.
+    pub(super) fn moved(&mut self, cluster: &str, moved: &Moved) {
+        if *moved == Moved::default() {
+            return;
+        }
+        let Some(name) = self.clusters.name(cluster.as_bytes()) else {
+            return;
+        };
+        for host in &moved.left {
+            self.homes.left(*host, cluster);
+        }
+        for host in &moved.came {
+            self.came_home(*host, &name);
+        }
+    }
+
+    fn came_home(&mut self, host: HostAddr, cluster: &Rc<str>) {
+        for cluster in self.homes.came(host, cluster) {
+            if let Some(view) = self.clusters.get_mut(&cluster) {
+                view.shares_hosts = true;
+            }
+        }
+    }
+
+    /// Finds anew which clusters share hosts, if that was long ago.
+    pub(super) fn renew_homes(&mut self, now: Timestamp) {
+        // Also if the clock was set back.
+        if now.since(self.homes.since) < BELIEVED_FOR && now >= self.homes.since {
+            return;
+        }
+        self.homes = Homes {
+            since: now,
+            ..Homes::default()
+        };
+        let names: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
+        for name in &names {
+            if let Some(view) = self.clusters.get_mut(name) {
+                view.shares_hosts = false;
+            }
+        }
+        for name in &names {
+            let Some(view) = self.clusters.get(name) else {
+                continue;
+            };
+            let hosts: Vec<HostAddr> = view.table().hosts().iter().map(|host| host.addr).collect();
+            for host in hosts {
+                self.came_home(host, name);
+            }
+        }
     }
 }
 
-/// Whether the host is in rotation, and has always been as far as is known.
-fn has_nothing_on_record(host: &HostHealth) -> bool {
+/// Whether the host is in rotation, and always was as far as is known.
+fn was_never_out(host: &HostHealth) -> bool {
     host.state == HostState::Healthy && host.last_ejected_at == Timestamp::ZERO && !host.gone
 }
 
@@ -121,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_at_home_where_it_was_found_and_that_is_looked_at_again_and_again() {
+    fn a_host_is_where_it_came_and_each_is_asked_about_again_and_again() {
         let mut homes = Homes::default();
         assert_eq!(homes.assume(host(1)), None);
-        homes.found(host(1), &name("a"));
-        homes.found(host(2), &name("b"));
+        assert_eq!(homes.came(host(1), &name("a")), []);
+        assert_eq!(homes.came(host(2), &name("b")), []);
         let mut asked = [0; 3];
-        for turn in 0..ASKED * 10 {
+        for turn in 0..u32::from(ASKED) * 10 {
             let at = 1 + turn as u8 % 2;
             match homes.assume(host(at)) {
                 Some(home) => assert_eq!(&*home, ["a", "b"][usize::from(at) - 1]),
@@ -138,43 +199,19 @@ mod tests {
     }
 
     #[test]
-    fn clusters_that_share_a_host_are_always_asked_about_and_others_are_not() {
+    fn of_a_host_in_two_clusters_nothing_is_assumed() {
         let mut homes = Homes::default();
-        for (at, cluster) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
-            homes.found(host(at), &name(cluster));
+        for (at, cluster) in [(1, "a"), (1, "a"), (2, "a"), (3, "b")] {
+            assert_eq!(homes.came(host(at), &name(cluster)), []);
         }
-        homes.found(host(1), &name("b"));
-        for _ in 0..ASKED {
-            assert_eq!([1, 2, 3].map(|at| homes.assume(host(at))), [None, None, None]);
-        }
-        assert_eq!(homes.assume(host(4)).as_deref(), Some("c"));
-        homes.found(host(1), &name("a"));
-        assert_eq!(homes.shared.len(), 2);
-    }
-
-    #[test]
-    fn what_is_old_is_found_anew() {
-        let start = Timestamp::from_nanos(1_000_000_000_000);
-        let mut homes = Homes::default();
-        homes.age(start);
-        homes.found(host(1), &name("a"));
-        homes.found(host(1), &name("b"));
-        homes.age(start.after(BELIEVED_FOR - Duration::from_nanos(1)));
+        assert_eq!(homes.came(host(1), &name("b")), [name("a"), name("b")]);
+        assert_eq!(homes.came(host(1), &name("c")), [name("c")]);
         assert_eq!(homes.assume(host(1)), None);
-        homes.age(start.after(BELIEVED_FOR));
-        homes.found(host(1), &name("b"));
-        assert_eq!(homes.assume(host(1)).as_deref(), Some("b"));
-        homes.age(start);
+        homes.left(host(1), "a");
         assert_eq!(homes.assume(host(1)), None);
-    }
-
-    #[test]
-    fn there_is_an_end_to_what_is_remembered() {
-        let mut homes = Homes::default();
-        for number in 0..=MOST as u32 {
-            let addr = std::net::SocketAddr::from((number.to_be_bytes(), 80));
-            homes.found(addr.into(), &name("a"));
-        }
-        assert_eq!(homes.of.len(), 1);
+        homes.left(host(2), "b");
+        assert_eq!(homes.assume(host(2)).as_deref(), Some("a"));
+        homes.left(host(2), "a");
+        assert_eq!(homes.assume(host(2)), None);
     }
 }

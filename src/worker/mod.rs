@@ -218,12 +218,11 @@ impl<H: Host> Worker<H> {
 
     /// The cluster of the current stream.
     pub fn cluster_name(&mut self) -> Option<Rc<str>> {
-        let name = self.attribute(Attribute::ClusterName)?;
+        let name = self.attribute(Attribute::ClusterName).filter(|name| !name.is_empty())?;
         if let Some(known) = self.clusters.name(&name) {
             return Some(known);
         }
-        let name = std::str::from_utf8(&name).ok()?;
-        (!name.is_empty()).then(|| Rc::from(name))
+        std::str::from_utf8(&name).ok().map(Rc::from)
     }
 
     /// Whether the cluster has been seen to follow pins.

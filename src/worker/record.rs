@@ -48,33 +48,34 @@ impl<H: Host> Worker<H> {
         self.settle(rest, cluster, attempt);
     }
 
-    /// The same of a success whose cluster is [only assumed](Self::cluster_of): Envoy is asked before anything changes but
+    /// The same of a success whose cluster is [only assumed](Self::cluster_of): there it was seen that nothing changes but
     /// counts.
     pub fn record_assumed(&mut self, cluster: &str, success: &Attempt) {
         self.count_attempt(success.outcome);
-        let rest = self.note(cluster, success);
-        if rest != Rest::Nothing
-            && let Some(found) = self.found_cluster(success.host)
-        {
-            let rest = if *found == *cluster {
-                rest
-            } else {
-                self.note(&found, success)
-            };
-            self.settle(rest, &found, success);
-        }
+        self.count_here(cluster, success);
     }
 
-    /// Counts an attempt in this worker's memory, as far as its host stands where such counts matter.
+    /// Counts an attempt in this worker's memory, as far as its host stands where such counts matter. Returns what else is
+    /// to be done.
     fn note(&mut self, cluster: &str, attempt: &Attempt) -> Rest {
         if attempt.outcome == Outcome::Ignored {
             return Rest::Nothing;
         }
+        match self.count_here(cluster, attempt) {
+            None | Some(Counted::SaysNothing) => Rest::Nothing,
+            Some(Counted::At(last_ejected_at)) if self.is_clean(cluster, attempt.host, last_ejected_at) => {
+                Rest::Nothing
+            }
+            Some(Counted::At(_)) => Rest::Streak,
+            Some(Counted::NotHere) => Rest::Record,
+        }
+    }
+
+    /// `None` if the cluster is not watched.
+    fn count_here(&mut self, cluster: &str, attempt: &Attempt) -> Option<Counted> {
         // As of this worker's last look at what others wrote, which is no older than the request.
         let clock = self.clock;
-        let Some(view) = self.fresh_view(cluster) else {
-            return Rest::Nothing;
-        };
+        let view = self.fresh_view(cluster)?;
         if attempt.seen {
             view.saw(attempt.host);
             if !attempt.repeated {
@@ -82,15 +83,10 @@ impl<H: Host> Worker<H> {
                 view.budget.request(&budget, clock);
             }
         }
-        if attempt.outcome != Outcome::Success {
-            return Rest::Record;
-        }
-        match view.count_success(attempt) {
-            Counted::SaysNothing => Rest::Nothing,
-            Counted::At(last_ejected_at) if self.is_clean(cluster, attempt.host, last_ejected_at) => Rest::Nothing,
-            Counted::At(_) => Rest::Streak,
-            Counted::NotHere => Rest::Record,
-        }
+        Some(match attempt.outcome {
+            Outcome::Success => view.count_success(attempt),
+            _ => Counted::NotHere,
+        })
     }
 
     fn settle(&mut self, rest: Rest, cluster: &str, attempt: &Attempt) {

@@ -23,6 +23,7 @@
 //! too, and reading one is a single atomic load. They carry nothing but "look again".
 
 use super::Worker;
+use super::homes::Moved;
 use super::view::ClusterView;
 use crate::config::ClusterPolicy;
 use crate::health::{Change, ClusterTable, Event, FORMAT};
@@ -208,7 +209,10 @@ impl<H: Host> Worker<H> {
             }
             let start = usize::try_from(self.entropy.draw() >> 33).unwrap_or(0);
             let view = ClusterView::new(cluster, &self.config, Rotation::starting_at(start));
+            let came = view.table().hosts().iter().map(|host| host.addr).collect();
             self.clusters.insert(cluster, view);
+            let left = Vec::new();
+            self.moved(cluster, &Moved { came, left });
         }
         self.clusters.get_mut(cluster)
     }
@@ -228,7 +232,8 @@ impl<H: Host> Worker<H> {
                     Ok(table) => (table, None),
                     Err(error) => (ClusterTable::default(), Some(error)),
                 };
-                view.install(table);
+                let moved = view.install(table);
+                self.moved(cluster, &moved);
                 if let Some(error) = malformed {
                     self.error(
                         ErrorCause::Record,
@@ -303,7 +308,8 @@ impl<H: Host> Worker<H> {
             view.record = RecordVersion::Unknown;
             self.host.set_shared_data(&view.key, &table.encode(), expected)?;
             let until = table.restless_until(&view.policy, now);
-            view.install(table);
+            let moved = view.install(table);
+            self.moved(cluster, &moved);
             self.publish(until);
         }
         Ok(change)

@@ -42,7 +42,7 @@ impl<H: Host> Worker<H> {
     fn keep_all_up(&mut self, now: Timestamp) {
         self.publish_overdue();
         self.raise_overdue();
-        self.homes.age(now);
+        self.renew_homes(now);
         self.sync();
         if self.revisions.records != self.upkeep.seen {
             self.upkeep.seen = self.revisions.records;

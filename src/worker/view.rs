@@ -1,5 +1,6 @@
 //! A worker's view of one cluster: the shared record, decoded, and what only this worker knows.
 
+use super::homes::Moved;
 use super::record::Attempt;
 use super::shared::RecordVersion;
 use super::streaks::StreaksView;
@@ -33,6 +34,8 @@ pub(super) struct ClusterView {
     pub(super) budget: Budget,
     /// Whether the route leads to its standby cluster.
     pub(super) standby_route: StandbyRoute,
+    /// One of its hosts is in another cluster, too: `worker::homes`.
+    pub(super) shares_hosts: bool,
     /// An answer came from where the pin did not lead, since a single attempt has followed one.
     pub(super) doubts_pins: bool,
     /// How long 95 % of its answers took for their headers in the last interval, if there were enough.
@@ -107,6 +110,7 @@ pub(super) enum Counted {
 }
 
 impl ClusterView {
+    /// A view of a cluster of which nothing was read yet: its hosts are those that are configured.
     pub(super) fn new(name: &str, config: &Config, rotation: Rotation) -> Self {
         let policy = Rc::clone(config.cluster(name));
         let mut view = Self {
@@ -117,6 +121,7 @@ impl ClusterView {
             streaks: StreaksView::default(),
             budget: Budget::default(),
             standby_route: StandbyRoute::Unknown,
+            shares_hosts: false,
             doubts_pins: false,
             p95: None,
             answers_since_new: 0,
@@ -139,12 +144,20 @@ impl ClusterView {
         &self.table
     }
 
-    /// Takes another table; what this worker knows of hosts that stay is kept.
-    pub(super) fn install(&mut self, mut table: ClusterTable) {
+    /// Takes another table; what this worker knows of hosts that stay is kept. Returns which came and which left.
+    pub(super) fn install(&mut self, mut table: ClusterTable) -> Moved {
         table.add_configured(&self.policy);
         let mut local = Vec::with_capacity(table.hosts().len());
         for host in table.hosts() {
             local.push(self.take_local(host));
+        }
+        let came = table.hosts().iter().map(|host| host.addr);
+        let came: Vec<_> = came.filter(|addr| !self.index.contains_key(addr)).collect();
+        let mut left = Vec::new();
+        // None did, nearly always.
+        if table.hosts().len() < self.index.len() + came.len() {
+            let gone = self.index.keys().filter(|addr| table.get(**addr).is_none());
+            left.extend(gone.copied());
         }
         self.index.clear();
         self.index
@@ -152,6 +165,7 @@ impl ClusterView {
         self.local = local;
         self.table = table;
         self.standings_until = Timestamp::ZERO;
+        Moved { came, left }
     }
 
     /// What is known of a host.

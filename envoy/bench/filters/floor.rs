@@ -130,7 +130,6 @@ impl HttpContext for Http {
             host::proxy_get_header_map_value(RESPONSE_HEADERS, name.as_ptr(), name.len(), data, size)
         }));
         black_box(property("upstream\0address"));
-        
         black_box(metric(self.gauge));
         black_box((&self.request, &self.body));
         Action::Continue

@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
     pub(crate) growth: bool,
     /// Memory and start.
     pub(crate) memory: bool,
+    /// Instructions, which have to be asked for by name.
+    pub(crate) instructions: bool,
     /// How often each contender has its turn.
     pub(crate) rounds: usize,
     /// How many Envoys of each kind are started, one after the other, to share the rounds.
@@ -40,6 +42,7 @@ impl Arguments {
             costs: false,
             growth: false,
             memory: false,
+            instructions: false,
             rounds: ROUNDS,
             starts: STARTS,
             contenders: Contender::ALL.to_vec(),
@@ -52,6 +55,7 @@ impl Arguments {
                 "costs" => asked.costs = true,
                 "growth" => asked.growth = true,
                 "memory" => asked.memory = true,
+                "instructions" => asked.instructions = true,
                 "--output" => asked.output = PathBuf::from(arguments.value()?),
                 "--quick" => (asked.rounds, asked.starts) = (QUICK, 1),
                 "--rounds" => asked.rounds = arguments.value_of(up_to(1000), "an integer from 1 to 1000")?,
@@ -67,7 +71,7 @@ impl Arguments {
                 _ => return Err(arguments.unknown()),
             }
         }
-        if !(asked.costs || asked.growth || asked.memory) {
+        if !(asked.costs || asked.growth || asked.memory || asked.instructions) {
             (asked.costs, asked.growth, asked.memory) = (true, true, true);
         }
         Ok(asked)
@@ -90,7 +94,9 @@ mod tests {
     #[test]
     fn everything_is_measured_unless_a_part_is_named() {
         let all = read(&[]).unwrap();
-        assert!(all.costs && all.growth && all.memory);
+        assert!(all.costs && all.growth && all.memory && !all.instructions);
+        let counted = read(&["instructions"]).unwrap();
+        assert!(counted.instructions && !counted.costs);
         let some = read(&[
             "memory",
             "--only",

@@ -1,6 +1,7 @@
 //! All figures, for other programs.
 
 use crate::growth::Dimension;
+use crate::instructions::Count;
 use crate::matrix::Sample;
 use crate::memory::{Course, Starts};
 use std::fmt::Write;
@@ -23,6 +24,22 @@ pub(crate) fn costs(path: &Path, samples: &[Sample]) -> io::Result<()> {
             seen.requests,
             seen.p50.as_micros(),
             seen.p99.as_micros(),
+        );
+    }
+    fs::write(path, text)
+}
+
+/// A row for each count.
+pub(crate) fn instructions(path: &Path, counts: &[Count]) -> io::Result<()> {
+    let mut text = "setting,contender,instructions_per_request\n".to_owned();
+    for count in counts {
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "{},{},{:.0}",
+            count.setting,
+            count.contender.name(),
+            count.instructions
         );
     }
     fs::write(path, text)

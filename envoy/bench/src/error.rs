@@ -23,6 +23,9 @@ pub(crate) enum BenchError {
     /// wrk says something else than figures.
     #[error("wrk: {0}")]
     Load(String),
+    /// callgrind does not count.
+    #[error("callgrind: {0}")]
+    Callgrind(String),
     /// It has measured something else than it was to.
     #[error("{contender}, {setting}: {what}")]
     NotMeasured {

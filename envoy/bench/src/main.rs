@@ -7,6 +7,7 @@
 //! | `setting` | how: workers, size of headers, method |
 //! | `upstream`, `load`, `usage` | nginx, wrk, and what `/proc` says of Envoy |
 //! | `matrix` | every contender in every setting, in turns |
+//! | `instructions` | every contender under callgrind |
 //! | `growth` | what a request costs with more hosts, clusters and workers, and more hosts ejected |
 //! | `memory` | what a million requests over a thousand hosts leave in memory, and how long a start takes |
 //! | `ratio` | medians of paired ratios, and their spread |
@@ -24,6 +25,7 @@ mod contender;
 mod csv;
 mod error;
 mod growth;
+mod instructions;
 mod load;
 mod matrix;
 mod memory;
@@ -46,10 +48,12 @@ Measures what the filter costs: CPU time of Envoy per request, client latency, m
 round; ratios are medians of those within a round. Prints tables and writes bench.csv, growth.csv, growth.svg and
 memory.csv to target/bench/.
 
-parts (all, if none is named):
+parts (the first three, if none is named):
   costs                 every contender in every setting: about 40 minutes
   growth                more hosts, workers, clusters, ejected hosts: 5 minutes
   memory                a million requests over a thousand hosts; how long a start takes: 5 minutes
+  instructions          only if named: the instructions of all Envoy for each request, under callgrind, by contender and
+                        setting with one worker: half a minute each (valgrind; Debian: `apt install valgrind`)
   retry                 only by itself: what a retry costs the client
 
   --rounds N            rounds (12)
@@ -118,6 +122,9 @@ async fn run(asked: &Arguments) -> Result<bool, BenchError> {
     let mut good = true;
     if asked.costs {
         good &= matrix::run(asked).await?;
+    }
+    if asked.instructions {
+        instructions::run(asked).await?;
     }
     if asked.growth {
         growth::run(asked).await?;

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// How many hosts contenders have, beside one that is ejected.
-const HOSTS: usize = 3;
+pub(crate) const HOSTS: usize = 3;
 
 /// One measurement: `wrk` takes whole seconds.
 const TIME: Duration = Duration::from_secs(1);
@@ -128,7 +128,7 @@ pub(crate) async fn once_over(
 }
 
 /// Nobody's figures count whose requests failed.
-fn check(contender: Contender, setting: Setting, seen: Seen) -> Result<(), BenchError> {
+pub(crate) fn check(contender: Contender, setting: Setting, seen: Seen) -> Result<(), BenchError> {
     // A retry can meet a stumble, too: one of ten thousand requests.
     let tolerated = match contender {
         Contender::Retries | Contender::NativeRetries => seen.requests / 100,
@@ -141,7 +141,12 @@ fn check(contender: Contender, setting: Setting, seen: Seen) -> Result<(), Bench
 }
 
 /// Whether the contender does what its name says.
-async fn check_warm(contender: Contender, setting: Setting, envoy: &Envoy, seen: Seen) -> Result<(), BenchError> {
+pub(crate) async fn check_warm(
+    contender: Contender,
+    setting: Setting,
+    envoy: &Envoy,
+    seen: Seen,
+) -> Result<(), BenchError> {
     let counted = match contender {
         Contender::Ejected => envoy.metric("sidestep.pins.set").await?,
         Contender::Retries => envoy.metric("sidestep.retries.succeeded").await?,

@@ -2,6 +2,7 @@
 
 use crate::contender::Contender;
 use crate::growth::Dimension;
+use crate::instructions::Count;
 use crate::matrix::{Sample, cpu};
 use crate::memory::{Course, MARKS, Starts, Verdict};
 use crate::ratio::Spread;
@@ -42,6 +43,38 @@ pub(crate) fn of_setting(setting: Setting, samples: &[Sample]) -> String {
             seen(|sample| sample.seen.p50.as_secs_f64() * 1e3),
             seen(|sample| sample.seen.p99.as_secs_f64() * 1e3),
             seen(|sample| sample.seen.requests as f64),
+        );
+    }
+    text
+}
+
+/// A row for each contender's instructions.
+pub(crate) fn of_instructions(setting: Setting, counts: &[Count]) -> String {
+    let mut text = format!("\n{setting}: instructions of Envoy for each request\n");
+    let of = |contender| {
+        let count = counts
+            .iter()
+            .find(|count| count.setting == setting && count.contender == contender);
+        count.map(|count| count.instructions)
+    };
+    // Writing to a string can't fail; nor below.
+    let _ = writeln!(
+        text,
+        "{:<38} {:>14} {:>12} {:>12} {:>12}",
+        "", "instructions", "x no filter", "x empty", "x floor"
+    );
+    for contender in Contender::ALL {
+        let Some(own) = of(contender) else {
+            continue;
+        };
+        let ratio = |other| of(other).map_or_else(String::new, |other| format!("{:.3}", own / other));
+        let _ = writeln!(
+            text,
+            "{:<38} {own:>14.0} {:>12} {:>12} {:>12}",
+            contender.what(),
+            ratio(Contender::Nothing),
+            ratio(Contender::Empty),
+            ratio(Contender::Floor),
         );
     }
     text

@@ -99,6 +99,8 @@ pub struct Seen {
     pub told: Headers,
     /// What it left for the access log.
     pub filter_state: Headers,
+    /// How often it asked for the current stream's cluster.
+    pub clusters_asked: u32,
     /// The periods that it set the tick to.
     pub ticks: Vec<Duration>,
 }
@@ -380,6 +382,9 @@ impl Host for FakeHost {
     }
 
     fn attribute(&self, attribute: Attribute) -> HostResult<Option<Vec<u8>>> {
+        if attribute == Attribute::ClusterName {
+            self.0.seen.borrow_mut().clusters_asked += 1;
+        }
         Ok(self.0.attributes.borrow().get(&format!("{attribute:?}")).cloned())
     }
 

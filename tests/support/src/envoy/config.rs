@@ -41,6 +41,8 @@ pub struct EnvoyConfig {
     override_header: String,
     pub(super) workers: u32,
     pub(super) log_level: String,
+    /// The program that runs Envoy, and its arguments before Envoy's path.
+    pub(super) under: Option<(PathBuf, Vec<String>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +84,16 @@ impl EnvoyConfig {
             override_header: "x-sidestep-host".to_owned(),
             workers: 2,
             log_level: "info".to_owned(),
+            under: None,
         }
+    }
+
+    /// Run by another program, such as valgrind: it gets these arguments, then Envoy's path and arguments.
+    #[must_use]
+    pub fn under<'a>(mut self, program: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let arguments = arguments.into_iter().map(str::to_owned).collect();
+        self.under = Some((program.to_owned(), arguments));
+        self
     }
 
     /// Without the filter: plain Envoy.

@@ -102,6 +102,7 @@ impl Envoy {
         let workers = config.workers.to_string();
         let mut process = run(
             folder,
+            config.under.as_ref(),
             &[
                 "-c",
                 &file,
@@ -322,18 +323,30 @@ impl Envoy {
     }
 }
 
-/// Starts Envoy, with the repository as working directory.
-fn run(folder: Folder, arguments: &[&str]) -> Result<Process, EnvoyError> {
-    let path = binary::envoy().ok_or(EnvoyError::NotFound)?;
+/// Starts Envoy, with the repository as working directory; `under` another program, if there is one.
+fn run(folder: Folder, under: Option<&(PathBuf, Vec<String>)>, arguments: &[&str]) -> Result<Process, EnvoyError> {
+    let envoy = binary::envoy().ok_or(EnvoyError::NotFound)?;
+    let text = envoy.to_string_lossy();
+    let (path, before) = match under {
+        Some((program, before)) => {
+            let before = before.iter().map(String::as_str);
+            (program, before.chain([&*text]).collect())
+        }
+        None => (&envoy, Vec::new()),
+    };
+    let arguments = [before.as_slice(), arguments].concat();
     Process::start(
         "Envoy",
-        &path,
+        path,
         Arc::new(folder),
         &repository(),
-        arguments,
+        &arguments,
         Orphaned::Killed,
     )
-    .map_err(|source| EnvoyError::NotStarted { path, source })
+    .map_err(|source| EnvoyError::NotStarted {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// Writes the configuration, and checks that its module is there: Envoy's own message is hard to find.
@@ -350,7 +363,7 @@ fn write(folder: &Folder, config: &EnvoyConfig) -> Result<String, EnvoyError> {
 
 async fn validate(folder: Folder, file: &str) -> Result<Result<(), String>, EnvoyError> {
     let arguments = ["-c", file, "--mode", "validate", "--disable-hot-restart"];
-    let mut process = run(folder, &arguments)?;
+    let mut process = run(folder, None, &arguments)?;
     let limit = Instant::now() + START_BOUND;
     while Instant::now() < limit {
         if let Some(status) = process.ended()? {
