@@ -212,7 +212,7 @@ build_module() {
   fi
 }
 
-# build_filters FOLDER: those that the bench holds the module against, built like it.
+# build_filters FOLDER: those that the bench holds the module against, as the SDK builds them.
 build_filters() {
   local name
   prepare_wasm_target
