@@ -197,8 +197,9 @@ build_module() {
   optimiser=$(wasm_opt)
   if [[ -n $optimiser ]]; then
     # The features are those that rustc's code uses already; Envoy's V8 has them all.
-    "$optimiser" --remove-exports="$(IFS=,; echo "${UNUSED_CALLBACKS[*]}")" -Oz --enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals \
-      --enable-multivalue --enable-reference-types "$built" -o "$output.new" || die 'wasm-opt failed: see above'
+    "$optimiser" --remove-exports="$(IFS=, && echo "${UNUSED_CALLBACKS[*]}")" -Oz --enable-bulk-memory \
+      --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-multivalue \
+      --enable-reference-types "$built" -o "$output.new" || die 'wasm-opt failed: see above'
   else
     say 'wasm-opt is not there (it comes with npm): the module works, and is larger than it need be'
     cp "$built" "$output.new"

@@ -134,7 +134,7 @@ impl NameLengths {
     pub const ALL: Self = Self(u64::MAX);
 
     /// The lengths of these names.
-    pub const fn of(names: &[&str]) -> Self {
+    pub const fn of(names: &[&[u8]]) -> Self {
         let mut set = Self(0);
         let mut rest = names;
         while let [name, more @ ..] = rest {
@@ -146,7 +146,7 @@ impl NameLengths {
 
     /// These and the length of one name more.
     #[must_use]
-    pub const fn and(self, name: &str) -> Self {
+    pub const fn and(self, name: &[u8]) -> Self {
         match 1_u64.checked_shl(name.len() as u32) {
             Some(bit) => Self(self.0 | bit),
             None => self,
@@ -217,19 +217,19 @@ mod tests {
             (long.as_bytes(), b"3"),
             (b"c", b"4"),
         ]);
-        let found = |names: &[&str]| -> Vec<_> {
+        let found = |names: &[&[u8]]| -> Vec<_> {
             let pairs = block.pairs_of(NameLengths::of(names));
             pairs
                 .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
                 .collect()
         };
-        assert_eq!(found(&["a", ":path"]), ["/", "1", "3", "4"]);
-        assert_eq!(found(&["", "zz"]), ["2", "", "3"]);
+        assert_eq!(found(&[b"a", b":path"]), ["/", "1", "3", "4"]);
+        assert_eq!(found(&[b"", b"zz"]), ["2", "", "3"]);
         assert_eq!(found(&[]), ["3"]);
-        assert_eq!(found(&[&long]), ["3"]);
+        assert_eq!(found(&[long.as_bytes()]), ["3"]);
         for cut in 0..block.len() {
             let cut = HeaderBlock::from_wire(block.as_wire().get(..cut).unwrap_or_default().to_vec());
-            let (all, some) = (cut.pairs().count(), cut.pairs_of(NameLengths::of(&["c"])).count());
+            let (all, some) = (cut.pairs().count(), cut.pairs_of(NameLengths::of(&[b"c"])).count());
             assert!(all < 6 && some <= all, "{all} {some}");
         }
     }

@@ -71,20 +71,20 @@ pub struct RequestFacts {
 /// The lengths of all names that matter but the override header's: they tell most headers from all that do, without a look
 /// at their names.
 const LENGTHS: NameLengths = NameLengths::of(&[
-    "accept",
-    ":method",
-    "upgrade",
-    ":protocol",
-    "early-data",
-    "content-type",
-    "content-length",
-    "idempotency-key",
-    "x-envoy-retry-on",
-    "x-envoy-max-retries",
-    "x-envoy-retry-grpc-on",
-    "x-envoy-upstream-rq-timeout-ms",
-    "x-envoy-upstream-rq-per-try-timeout-ms",
-    STANDBY_HEADER,
+    b"accept",
+    b":method",
+    b"upgrade",
+    b":protocol",
+    b"early-data",
+    b"content-type",
+    b"content-length",
+    b"idempotency-key",
+    b"x-envoy-retry-on",
+    b"x-envoy-max-retries",
+    b"x-envoy-retry-grpc-on",
+    b"x-envoy-upstream-rq-timeout-ms",
+    b"x-envoy-upstream-rq-per-try-timeout-ms",
+    STANDBY_HEADER.as_bytes(),
 ]);
 
 impl RequestFacts {
@@ -105,7 +105,7 @@ impl RequestFacts {
             asks_for_timeout: None,
             asks_for_try_timeout: None,
         };
-        for (name, value) in headers.pairs_of(LENGTHS.and(override_header)) {
+        for (name, value) in headers.pairs_of(LENGTHS.and(override_header.as_bytes())) {
             facts.see(name, value);
             // What a client has no business to set.
             facts.names_cluster |= name == STANDBY_HEADER.as_bytes();

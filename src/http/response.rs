@@ -15,12 +15,12 @@ pub struct ResponseFacts {
 impl ResponseFacts {
     /// Reads the facts off `headers`. Of a repeated header the first one counts.
     pub fn read(headers: &HeaderBlock) -> Self {
-        const LENGTHS: NameLengths = NameLengths::of(&[":status", "x-envoy-upstream-service-time"]);
+        const LENGTHS: NameLengths = NameLengths::of(&[b":status", SERVICE_TIME]);
         let (mut status, mut service_time) = (None, None);
         for (name, value) in headers.pairs_of(LENGTHS) {
-            match name.len() {
-                7 if name == b":status" => status = status.or(Some(value)),
-                29 if name == SERVICE_TIME => service_time = service_time.or(Some(value)),
+            match name {
+                b":status" => status = status.or(Some(value)),
+                SERVICE_TIME => service_time = service_time.or(Some(value)),
                 _ => {}
             }
         }

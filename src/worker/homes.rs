@@ -98,8 +98,8 @@ impl<H: Host> Worker<H> {
     /// The cluster of the current stream, whose answer is of `host`.
     pub fn found_cluster(&mut self, host: HostAddr) -> Option<Rc<str>> {
         let cluster = self.cluster_name()?;
-        // What no record has room for is at home nowhere.
-        if self.homes.of.contains_key(&host) {
+        // What no record has room for is at home nowhere; and that a host is in several is known.
+        if matches!(self.homes.of.get(&host), Some(Home::One(..))) {
             self.came_home(host, &cluster);
         }
         Some(cluster)

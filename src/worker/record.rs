@@ -26,17 +26,6 @@ pub struct Attempt {
     pub repeated: bool,
 }
 
-/// What an attempt changes beyond this worker's own counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    /// Nothing: nearly always.
-    Nothing,
-    /// A success ends a row of failures.
-    Streak,
-    /// The record has to be looked at.
-    Record,
-}
-
 impl<H: Host> Worker<H> {
     /// Records what an attempt says about its host. Counts are exact across workers.
     ///
@@ -44,8 +33,18 @@ impl<H: Host> Worker<H> {
     /// worker's memory, and looks at one gauge.
     pub fn record(&mut self, cluster: &str, attempt: &Attempt) {
         self.count_attempt(attempt.outcome);
-        let rest = self.note(cluster, attempt);
-        self.settle(rest, cluster, attempt);
+        if attempt.outcome == Outcome::Ignored {
+            return;
+        }
+        match self.count_here(cluster, attempt) {
+            None | Some(Counted::SaysNothing) => {}
+            Some(Counted::At(last_ejected_at)) => {
+                if !self.is_clean(cluster, attempt.host, last_ejected_at) {
+                    self.end_streak(cluster, attempt);
+                }
+            }
+            Some(Counted::NotHere) => self.record_thoroughly(cluster, attempt),
+        }
     }
 
     /// The same of a success whose cluster is [only assumed](Self::cluster_of): there it was seen that nothing changes but
@@ -55,23 +54,8 @@ impl<H: Host> Worker<H> {
         self.count_here(cluster, success);
     }
 
-    /// Counts an attempt in this worker's memory, as far as its host stands where such counts matter. Returns what else is
-    /// to be done.
-    fn note(&mut self, cluster: &str, attempt: &Attempt) -> Rest {
-        if attempt.outcome == Outcome::Ignored {
-            return Rest::Nothing;
-        }
-        match self.count_here(cluster, attempt) {
-            None | Some(Counted::SaysNothing) => Rest::Nothing,
-            Some(Counted::At(last_ejected_at)) if self.is_clean(cluster, attempt.host, last_ejected_at) => {
-                Rest::Nothing
-            }
-            Some(Counted::At(_)) => Rest::Streak,
-            Some(Counted::NotHere) => Rest::Record,
-        }
-    }
-
-    /// `None` if the cluster is not watched.
+    /// Counts an attempt in this worker's memory, as far as its host stands where such counts matter. `None` if the cluster
+    /// is not watched.
     fn count_here(&mut self, cluster: &str, attempt: &Attempt) -> Option<Counted> {
         // As of this worker's last look at what others wrote, which is no older than the request.
         let clock = self.clock;
@@ -89,19 +73,11 @@ impl<H: Host> Worker<H> {
         })
     }
 
-    fn settle(&mut self, rest: Rest, cluster: &str, attempt: &Attempt) {
-        match rest {
-            Rest::Nothing => {}
-            Rest::Streak => self.end_streak(cluster, attempt, self.clock),
-            Rest::Record => self.record_thoroughly(cluster, attempt),
-        }
-    }
-
     /// A success at a host that has failures on record.
-    fn end_streak(&mut self, cluster: &str, success: &Attempt, now: Timestamp) {
+    fn end_streak(&mut self, cluster: &str, success: &Attempt) {
         let view = self.view(cluster);
         if let Some(host) = view.and_then(|view| view.host(success.host).copied()) {
-            self.record_in_rotation(cluster, &host, success, now);
+            self.record_in_rotation(cluster, &host, success, self.clock);
         }
     }
 

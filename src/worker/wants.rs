@@ -66,9 +66,7 @@ impl Wants {
                 .unwrap_or(0),
         }
     }
-}
 
-impl Wants {
     /// Whether an answer with this status means success by every policy, and nothing else is to be done about it.
     pub fn is_plain(&self, status: u16) -> bool {
         (200..400).contains(&status) && !self.matchers && !self.report && !self.retries_of_successes

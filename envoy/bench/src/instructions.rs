@@ -36,10 +36,16 @@ pub(crate) struct Count {
 
 /// Counts, prints a table for each setting with one worker, and writes the CSV.
 pub(crate) async fn run(asked: &Arguments) -> Result<(), BenchError> {
+    // valgrind runs one thread at a time: a second worker would only wait.
+    let settings: Vec<_> = asked.settings.iter().filter(|setting| setting.workers == 1).collect();
+    if settings.is_empty() {
+        return Err(BenchError::Callgrind(
+            "it counts with one worker only, and no such setting was named".to_owned(),
+        ));
+    }
     let upstream = Upstream::start().await?;
     let mut counts = Vec::new();
-    // valgrind runs one thread at a time: a second worker would only wait.
-    for setting in asked.settings.iter().filter(|setting| setting.workers == 1) {
+    for setting in settings {
         for contender in &asked.contenders {
             eprintln!("{setting}: instructions, {}", contender.name());
             let instructions = count(*contender, *setting, &upstream).await?;

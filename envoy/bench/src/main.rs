@@ -45,8 +45,8 @@ const HELP: &str = "\
 usage: ./build.sh bench [PART...] [--rounds N] [--quick] [--only CONTENDER[,...]] [--setting SETTING[,...]]
 
 Measures what the filter costs: CPU time of Envoy per request, client latency, memory, start. Contenders take turns in each
-round; ratios are medians of those within a round. Prints tables and writes bench.csv, growth.csv, growth.svg and
-memory.csv to target/bench/.
+round; ratios are medians of those within a round. Prints tables and writes bench.csv, growth.csv, growth.svg,
+memory.csv and instructions.csv to target/bench/.
 
 parts (the first three, if none is named):
   costs                 every contender in every setting: about 40 minutes
