@@ -179,20 +179,21 @@ envoy_of_wheel() { find "$1" -path '*/envoy/_bin/envoy' -type f -print -quit; }
 
 # --- the module -------------------------------------------------------------------------------------------------------
 
-# build_module OUTPUT [CARGO ARGUMENT...]
-build_module() {
-  local output=$1 optimiser size
+# build_wasm OUTPUT CARGO-ARGUMENT...: builds what the arguments name, as the module is built: fast code in which only what is
+# small is inlined, and wasm-opt over it where it can be had. OUTPUT gets what cargo put to `release/` under its name.
+build_wasm() {
+  local output=$1 built optimiser
   shift
   prepare_wasm_target
-  say "building ${output#"$root/"}"
   # The same bytes wherever it is built: no path of this machine gets into the panic messages.
   local remap=--remap-path-prefix
-  # Fast code, but only what is small is inlined: nearly as fast as with rustc's own limit, and a fifth smaller.
+  # Nearly as fast as with rustc's own limit, and a fifth smaller.
   local inlining=-Cllvm-args=-inline-threshold=25
   CARGO_ENCODED_RUSTFLAGS="$remap=${CARGO_HOME:-$HOME/.cargo}=/cargo"$'\x1f'"$remap=$root=/sidestep"$'\x1f'"$inlining" \
-    cargo build --release -p sidestep --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" "$@" ||
-    die 'the module does not build: see above'
-  local built=$target_dir/$WASM_TARGET/release/sidestep.wasm
+    cargo build --release --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" "$@" ||
+    die "${output#"$root/"} does not build: see above"
+  built=$target_dir/$WASM_TARGET/release/$(basename "$output")
+  [[ -f $built ]] || built=$target_dir/$WASM_TARGET/release/examples/$(basename "$output")
   mkdir -p "$(dirname "$output")"
   optimiser=$(wasm_opt)
   if [[ -n $optimiser ]]; then
@@ -206,22 +207,25 @@ build_module() {
   fi
   chmod 644 "$output.new"
   mv "$output.new" "$output"
+}
+
+# build_module OUTPUT [CARGO-ARGUMENT...]
+build_module() {
+  local output=$1 size
+  say "building ${output#"$root/"}"
+  build_wasm "$output" -p sidestep "${@:2}"
   size=$(wc -c <"$output" | tr -d ' ')
   printf '%s  %s bytes  sha256 %s\n' "${output#"$root/"}" "$size" "$(sha256sum "$output" | cut -d ' ' -f 1)"
-  if [[ -n $optimiser ]] && ((size > WASM_LIMIT)); then
+  if [[ -n $(wasm_opt) ]] && ((size > WASM_LIMIT)); then
     die "${output#"$root/"} is too large: $size bytes, $WASM_LIMIT allowed"
   fi
 }
 
-# build_filters FOLDER: those that the bench holds the module against, as the SDK builds them.
+# build_filters FOLDER: those that the bench holds the module against, built like the module.
 build_filters() {
   local name
-  prepare_wasm_target
-  mkdir -p "$1"
-  cargo build --quiet --release -p sidestep-bench-filters --examples --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" ||
-    die 'the filters do not build: see above'
   for name in empty_filter floor_filter; do
-    cp "$target_dir/$WASM_TARGET/release/examples/$name.wasm" "$1"
+    build_wasm "$1/$name.wasm" --quiet -p sidestep-bench-filters --example "$name"
   done
 }
 
@@ -504,7 +508,7 @@ command_bench() {
   find_server wrk "${WRK_BIN:-}" || missing+=(wrk)
   ((${#missing[@]} == 0)) || die "bench needs more (Debian: \`apt install ${missing[*]}\`; or set NGINX_BIN, WRK_BIN)"
   build_module "$module"
-  say 'building the filters to compare it with'
+  say 'building the filters to compare the module with'
   build_filters "$SIDESTEP_FILTERS"
   say 'building the bench'
   exec cargo run --quiet -p sidestep-bench "${locked[@]}" -- --output "$target_dir/bench" "$@"

@@ -18,8 +18,34 @@ pub(super) struct Clusters {
     last: Cell<usize>,
 }
 
+/// Where a cluster stands, until all are forgotten: what is known by this is found without its name being looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(usize);
+
 impl Clusters {
-    fn place(&self, name: &str) -> Option<usize> {
+    /// Where a cluster stands, if it is watched.
+    pub(super) fn place(&self, name: &str) -> Option<Place> {
+        self.index_of(name).map(Place)
+    }
+
+    /// The cluster that stands there, which is taken to be the one that is asked for next.
+    pub(super) fn name_at(&self, Place(place): Place) -> Option<Rc<str>> {
+        let (name, _) = self.views.get(place)?;
+        self.last.set(place);
+        Some(Rc::clone(name))
+    }
+
+    /// What is known of the cluster that stands there.
+    pub(super) fn at_mut(&mut self, Place(place): Place) -> Option<&mut ClusterView> {
+        self.views.get_mut(place).map(|(_, view)| view)
+    }
+
+    /// Where all of them stand.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + use<> {
+        (0..self.views.len()).map(Place)
+    }
+
+    fn index_of(&self, name: &str) -> Option<usize> {
         let last = self.last.get();
         let is_same = |found: &str| std::ptr::eq(found, name) || is_same(found.as_bytes(), name.as_bytes());
         if self.views.get(last).is_some_and(|(found, _)| is_same(found)) {
@@ -36,24 +62,24 @@ impl Clusters {
         if let Some(found) = last.filter(|found| is_same(found.as_bytes(), name)) {
             return Some(Rc::clone(found));
         }
-        let place = self.place(std::str::from_utf8(name).ok()?)?;
+        let place = self.index_of(std::str::from_utf8(name).ok()?)?;
         self.views.get(place).map(|(found, _)| Rc::clone(found))
     }
 
     /// What is known of a cluster.
     pub(super) fn get(&self, name: &str) -> Option<&ClusterView> {
-        self.views.get(self.place(name)?).map(|(_, view)| view)
+        self.views.get(self.index_of(name)?).map(|(_, view)| view)
     }
 
     /// What is known of a cluster.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut ClusterView> {
-        let place = self.place(name)?;
+        let place = self.index_of(name)?;
         self.views.get_mut(place).map(|(_, view)| view)
     }
 
     /// Whether the cluster is watched.
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.place(name).is_some()
+        self.index_of(name).is_some()
     }
 
     /// How many there are.
@@ -94,6 +120,14 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+impl Place {
+    /// The place of the cluster that came after so many others.
+    pub(super) const fn nth(others: usize) -> Self {
+        Self(others)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Config;
@@ -125,6 +159,8 @@ mod tests {
                 assert!(clusters.get_mut(name).is_some());
                 assert!(clusters.contains(before));
                 assert_eq!(clusters.name(name.as_bytes()).as_deref(), Some(name));
+                let place = clusters.place(before).expect("it is watched");
+                assert_eq!(clusters.name_at(place).as_deref(), Some(before));
             }
             assert!(clusters.get("backend-").is_none());
             assert!(clusters.name(b"backend-").is_none() && clusters.name(b"\xff").is_none());

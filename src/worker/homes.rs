@@ -10,6 +10,7 @@
 //! answers of a cluster that is new to the process, its successes count for the other one.
 
 use super::Worker;
+use super::clusters::Place;
 use crate::health::{HostHealth, HostState};
 use crate::host::Host;
 use crate::model::{HostAddr, Map, Timestamp};
@@ -33,7 +34,7 @@ pub(super) struct Homes {
 #[derive(Debug)]
 enum Home {
     /// In this cluster alone, as far as is known; so many answers ago Envoy was asked.
-    One(Rc<str>, u8),
+    One(Place, u8),
     /// In several.
     Many,
 }
@@ -47,36 +48,38 @@ pub(super) struct Moved {
 
 impl Homes {
     /// The cluster that a host is in, unless Envoy is to be asked.
-    fn assume(&mut self, host: HostAddr) -> Option<Rc<str>> {
+    fn assume(&mut self, host: HostAddr) -> Option<Place> {
         let Some(Home::One(cluster, answers)) = self.of.get_mut(&host) else {
             return None;
         };
         *answers += 1;
         if *answers < ASKED {
-            return Some(Rc::clone(cluster));
+            return Some(*cluster);
         }
         *answers = 0;
         None
     }
 
-    /// A host is in a cluster. Returns the clusters that share it, if that is new.
-    fn came(&mut self, host: HostAddr, cluster: &Rc<str>) -> Vec<Rc<str>> {
-        let home = self.of.entry(host).or_insert_with(|| Home::One(Rc::clone(cluster), 0));
-        match home {
-            Home::One(known, _) if known == cluster => Vec::new(),
-            Home::One(known, _) => {
-                let both = vec![Rc::clone(known), Rc::clone(cluster)];
-                *home = Home::Many;
-                both
+    /// A host is in a cluster; `None`: in one that is not watched yet. Returns the clusters that share it, if that is new.
+    fn came(&mut self, host: HostAddr, cluster: Option<Place>) -> Vec<Place> {
+        match (self.of.get(&host), cluster) {
+            (None, None) => Vec::new(),
+            (None, Some(cluster)) => {
+                self.of.insert(host, Home::One(cluster, 0));
+                Vec::new()
             }
-            Home::Many => vec![Rc::clone(cluster)],
+            (Some(Home::One(known, _)), _) if Some(*known) == cluster => Vec::new(),
+            (Some(Home::One(known, _)), _) => {
+                let sharing = Some(*known).into_iter().chain(cluster).collect();
+                self.of.insert(host, Home::Many);
+                sharing
+            }
+            (Some(Home::Many), _) => cluster.into_iter().collect(),
         }
     }
 
-    fn left(&mut self, host: HostAddr, cluster: &str) {
-        if let Some(Home::One(known, _)) = self.of.get(&host)
-            && **known == *cluster
-        {
+    fn left(&mut self, host: HostAddr, cluster: Place) {
+        if matches!(self.of.get(&host), Some(Home::One(known, _)) if *known == cluster) {
             self.of.remove(&host);
         }
     }
@@ -87,7 +90,8 @@ impl<H: Host> Worker<H> {
     /// nothing is to be done but to count it, unless its host has a history.
     pub fn cluster_of(&mut self, host: HostAddr, is_plain: bool) -> Option<(Rc<str>, bool)> {
         if is_plain
-            && let Some(cluster) = self.homes.assume(host)
+            && let Some(place) = self.homes.assume(host)
+            && let Some(cluster) = self.clusters.name_at(place)
             && self.is_unblemished(&cluster, host)
         {
             return Some((cluster, true));
@@ -100,7 +104,7 @@ impl<H: Host> Worker<H> {
         let cluster = self.cluster_name()?;
         // What no record has room for is at home nowhere; and that a host is in several is known.
         if matches!(self.homes.of.get(&host), Some(Home::One(..))) {
-            self.came_home(host, &cluster);
+            self.came_home(host, self.clusters.place(&cluster));
         }
         Some(cluster)
     }
@@ -117,20 +121,20 @@ impl<H: Host> Worker<H> {
         if *moved == Moved::default() {
             return;
         }
-        let Some(name) = self.clusters.name(cluster.as_bytes()) else {
+        let Some(place) = self.clusters.place(cluster) else {
             return;
         };
         for host in &moved.left {
-            self.homes.left(*host, cluster);
+            self.homes.left(*host, place);
         }
         for host in &moved.came {
-            self.came_home(*host, &name);
+            self.came_home(*host, Some(place));
         }
     }
 
-    fn came_home(&mut self, host: HostAddr, cluster: &Rc<str>) {
-        for cluster in self.homes.came(host, cluster) {
-            if let Some(view) = self.clusters.get_mut(&cluster) {
+    fn came_home(&mut self, host: HostAddr, cluster: Option<Place>) {
+        for sharing in self.homes.came(host, cluster) {
+            if let Some(view) = self.clusters.at_mut(sharing) {
                 view.shares_hosts = true;
             }
         }
@@ -146,19 +150,18 @@ impl<H: Host> Worker<H> {
             since: now,
             ..Homes::default()
         };
-        let names: Vec<Rc<str>> = self.clusters.names().map(Rc::clone).collect();
-        for name in &names {
-            if let Some(view) = self.clusters.get_mut(name) {
+        let places: Vec<Place> = self.clusters.places().collect();
+        for place in &places {
+            if let Some(view) = self.clusters.at_mut(*place) {
                 view.shares_hosts = false;
             }
         }
-        for name in &names {
-            let Some(view) = self.clusters.get(name) else {
-                continue;
-            };
-            let hosts: Vec<HostAddr> = view.table().hosts().iter().map(|host| host.addr).collect();
+        for place in places {
+            let hosts: Vec<HostAddr> = self.clusters.at_mut(place).map_or_else(Vec::new, |view| {
+                view.table().hosts().iter().map(|host| host.addr).collect()
+            });
             for host in hosts {
-                self.came_home(host, name);
+                self.came_home(host, Some(place));
             }
         }
     }
@@ -177,21 +180,18 @@ mod tests {
         HostAddr::from(std::net::SocketAddr::from(([10, 0, 0, last], 80)))
     }
 
-    fn name(name: &str) -> Rc<str> {
-        Rc::from(name)
-    }
-
     #[test]
     fn a_host_is_where_it_came_and_each_is_asked_about_again_and_again() {
+        let [a, b] = [0, 1].map(Place::nth);
         let mut homes = Homes::default();
         assert_eq!(homes.assume(host(1)), None);
-        assert_eq!(homes.came(host(1), &name("a")), []);
-        assert_eq!(homes.came(host(2), &name("b")), []);
+        assert_eq!(homes.came(host(1), Some(a)), []);
+        assert_eq!(homes.came(host(2), Some(b)), []);
         let mut asked = [0; 3];
         for turn in 0..u32::from(ASKED) * 10 {
             let at = 1 + turn as u8 % 2;
             match homes.assume(host(at)) {
-                Some(home) => assert_eq!(&*home, ["a", "b"][usize::from(at) - 1]),
+                Some(home) => assert_eq!(home, [a, b][usize::from(at) - 1]),
                 None => asked[usize::from(at)] += 1,
             }
         }
@@ -200,18 +200,21 @@ mod tests {
 
     #[test]
     fn of_a_host_in_two_clusters_nothing_is_assumed() {
+        let [a, b, c] = [0, 1, 2].map(Place::nth);
         let mut homes = Homes::default();
-        for (at, cluster) in [(1, "a"), (1, "a"), (2, "a"), (3, "b")] {
-            assert_eq!(homes.came(host(at), &name(cluster)), []);
+        for (at, cluster) in [(1, a), (1, a), (2, a), (3, b)] {
+            assert_eq!(homes.came(host(at), Some(cluster)), []);
         }
-        assert_eq!(homes.came(host(1), &name("b")), [name("a"), name("b")]);
-        assert_eq!(homes.came(host(1), &name("c")), [name("c")]);
+        assert_eq!(homes.came(host(1), Some(b)), [a, b]);
+        assert_eq!(homes.came(host(1), Some(c)), [c]);
         assert_eq!(homes.assume(host(1)), None);
-        homes.left(host(1), "a");
+        homes.left(host(1), a);
         assert_eq!(homes.assume(host(1)), None);
-        homes.left(host(2), "b");
-        assert_eq!(homes.assume(host(2)).as_deref(), Some("a"));
-        homes.left(host(2), "a");
+        homes.left(host(2), b);
+        assert_eq!(homes.assume(host(2)), Some(a));
+        homes.left(host(2), a);
         assert_eq!(homes.assume(host(2)), None);
+        assert_eq!(homes.came(host(3), None), [b]);
+        assert_eq!(homes.assume(host(3)), None);
     }
 }

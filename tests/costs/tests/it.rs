@@ -55,8 +55,8 @@ fn the_simulator_counts_the_same_host_calls() {
     }
 }
 
-/// A request that succeeds costs the same along the axis, but for this share, in all that is counted.
-fn success_stays(path: Path, axis: Axis, few: usize, many: usize, but: f64) {
+/// A request that succeeds costs the same along the axis, but for a percent, in all that is counted.
+fn success_stays(path: Path, axis: Axis, few: usize, many: usize) {
     let cost = |value| {
         let setting = axis.setting(value);
         Cost::of(&Scene { path, setting })
@@ -64,27 +64,24 @@ fn success_stays(path: Path, axis: Axis, few: usize, many: usize, but: f64) {
     let (few, many) = (cost(few), cost(many));
     for what in What::COLUMNS {
         let (few, many) = (few.figure(what), many.figure(what));
-        assert!(
-            many.value() <= few.value() * (1.0 + but),
-            "{path}: {what} {few} and {many}"
-        );
+        assert!(many.value() <= few.value() * 1.01, "{path}: {what} {few} and {many}");
     }
 }
 
 #[test]
 fn nothing_on_the_success_path_grows_with_hosts() {
-    success_stays(Path::Success, Axis::Hosts, 3, 1_000, 0.01);
+    success_stays(Path::Success, Axis::Hosts, 3, 1_000);
 }
 
 #[test]
 fn nothing_grows_with_hosts_while_one_is_ejected() {
     // From four hosts on a pin names three.
-    success_stays(Path::Ejected, Axis::Hosts, 4, 1_000, 0.01);
+    success_stays(Path::Ejected, Axis::Hosts, 4, 1_000);
 }
 
-/// From ten on: with fewer, the name of a request's cluster is compared more often and looked up less. How long a look-up
-/// takes depends on what else has its place in the map.
+/// From three on: one alone is never looked up by its host. How long a look-up takes depends on what else has its place in
+/// the map, which makes half a percent either way.
 #[test]
 fn nothing_on_the_success_path_grows_with_clusters() {
-    success_stays(Path::Success, Axis::Clusters, 10, 100, 0.02);
+    success_stays(Path::Success, Axis::Clusters, 3, 100);
 }
