@@ -1,21 +1,23 @@
 //! A worker's view of one cluster: the shared record, decoded, and what only this worker knows.
 
+mod counting;
+mod standings;
+
+pub(super) use counting::Counted;
+
 use super::homes::Moved;
-use super::record::Attempt;
 use super::shared::RecordVersion;
 use super::streaks::StreaksView;
 use crate::config::{ClusterPolicy, Config};
-use crate::detect::{Sketch, Window};
-use crate::health::{BELIEVED_FOR, Census, ClusterTable, HostHealth, HostState};
-use crate::model::{Entropy, FailureOrigin, HostAddr, Map, Outcome, Percent, Share, Timestamp};
-use crate::pick::{Candidate, Pin, Rotation};
+use crate::detect::Window;
+use crate::health::{BELIEVED_FOR, ClusterTable, HostHealth};
+use crate::model::{HostAddr, Map, Timestamp};
+use crate::pick::Rotation;
 use crate::retry::Budget;
+use standings::Standings;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// While a host's share grows, candidates are found anew this often in its ramp.
-const RAMP_STEPS: u32 = 64;
 
 /// One cluster as one worker sees it.
 #[derive(Debug)]
@@ -70,18 +72,6 @@ pub(super) enum StandbyRoute {
     Misses(Timestamp),
 }
 
-/// What follows from the table at a moment.
-#[derive(Debug, Default)]
-struct Standings {
-    /// The hosts that may take an attempt; sorted like the table.
-    candidates: Vec<Candidate>,
-    /// The hosts in probation that no trial is out for, and since when they wait.
-    trials: Vec<(HostAddr, Timestamp)>,
-    census: Census,
-    /// Whether some host gets less than its full share.
-    restless: bool,
-}
-
 /// What only this worker knows of a host.
 #[derive(Debug, Default)]
 struct Local {
@@ -96,17 +86,6 @@ struct Local {
     waiting_since: Timestamp,
     /// What it did in the running interval. Made with the first attempt, then used again.
     window: Option<Box<Window>>,
-}
-
-/// What came of a success at a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
-    /// The host is not in rotation, or not known.
-    NotHere,
-    /// It began before the host was ejected.
-    SaysNothing,
-    /// It is counted; its host was last ejected then, or never (zero).
-    At(Timestamp),
 }
 
 impl ClusterView {
@@ -188,25 +167,6 @@ impl ClusterView {
         Some(place)
     }
 
-    /// Whether some host gets less than its full share, so that requests need a pin.
-    pub(super) fn is_restless(&mut self, now: Timestamp) -> bool {
-        self.refresh(now);
-        self.standings.restless
-    }
-
-    /// Whether too few hosts are available for pins to make sense.
-    pub(super) fn is_in_panic(&mut self, now: Timestamp) -> bool {
-        self.refresh(now);
-        let Census { known, available, .. } = self.standings.census;
-        available == 0 || available * 100 < known * usize::from(self.policy.picking.panic_threshold.get())
-    }
-
-    /// Whether no host is available at all.
-    pub(super) fn is_all_gone(&mut self, now: Timestamp) -> bool {
-        self.refresh(now);
-        self.standings.census.available == 0
-    }
-
     /// Envoy has named a host as that of an attempt: it is in the cluster.
     pub(super) fn saw(&mut self, host: HostAddr) {
         let Some(local) = self.local_mut(host) else {
@@ -230,12 +190,6 @@ impl ClusterView {
     /// How many hosts are known.
     pub(super) fn known(&self) -> usize {
         self.table.hosts().len()
-    }
-
-    /// A host in probation that no trial is out for, and since when it waits.
-    pub(super) fn trial_due(&mut self, now: Timestamp) -> Option<(HostAddr, Timestamp)> {
-        self.refresh(now);
-        self.standings.trials.first().copied()
     }
 
     /// A request came that can't be the trial of a host in probation. Returns since when that is so.
@@ -263,28 +217,6 @@ impl ClusterView {
         }
     }
 
-    /// A pin to available hosts that are not among `tried`.
-    pub(super) fn pick(&mut self, tried: &[HostAddr], now: Timestamp, entropy: &mut Entropy) -> Option<Pin> {
-        self.refresh(now);
-        if tried.is_empty() {
-            return self.rotation.pick(&self.standings.candidates, entropy);
-        }
-        let untried: Vec<Candidate> = self
-            .standings
-            .candidates
-            .iter()
-            .filter(|candidate| !tried.contains(&candidate.addr))
-            .copied()
-            .collect();
-        self.rotation.pick(&untried, entropy)
-    }
-
-    /// A pin to available hosts with one for each of so many attempts.
-    pub(super) fn pick_for(&mut self, attempts: usize, now: Timestamp, entropy: &mut Entropy) -> Option<Pin> {
-        self.refresh(now);
-        self.rotation.pick_for(&self.standings.candidates, attempts, entropy)
-    }
-
     /// Adds to the attempts in flight at a host.
     pub(super) fn in_flight(&mut self, host: HostAddr, by: i32) {
         let Some(local) = self.local_mut(host) else {
@@ -297,70 +229,6 @@ impl ClusterView {
         {
             candidate.in_flight = in_flight;
         }
-    }
-
-    /// Counts what an attempt says about a host in the running interval.
-    pub(super) fn count(&mut self, host: &HostHealth, attempt: &Attempt) {
-        if host.is_straggler(attempt.began) {
-            return;
-        }
-        let split = self.policy.outlier_detection.split_external_local_origin_errors;
-        if let Some(window) = self.window(host.addr) {
-            count_in(window, attempt, split);
-        }
-    }
-
-    /// Counts a success, if its host is in rotation: nearly every attempt. The host is looked up once.
-    pub(super) fn count_success(&mut self, attempt: &Attempt) -> Counted {
-        let place = self.place(attempt.host);
-        let host = place.and_then(|place| self.table.hosts().get(place));
-        let Some(host) = host.filter(|host| !host.is_out() && !host.gone) else {
-            return Counted::NotHere;
-        };
-        if host.is_straggler(attempt.began) {
-            return Counted::SaysNothing;
-        }
-        let local = place.and_then(|place| self.local.get_mut(place));
-        if let Some(local) = local {
-            let split = self.policy.outlier_detection.split_external_local_origin_errors;
-            count_in(local.window.get_or_insert_default(), attempt, split);
-        }
-        Counted::At(host.last_ejected_at)
-    }
-
-    /// What a host does in the running interval.
-    pub(super) fn window(&mut self, host: HostAddr) -> Option<&mut Window> {
-        let local = self.local_mut(host)?;
-        Some(local.window.get_or_insert_default())
-    }
-
-    /// What all hosts did in the interval that is over, as far as they did anything. What was counted stays until
-    /// [`Self::clear_windows`].
-    pub(super) fn windows(&self) -> impl Iterator<Item = (HostAddr, &Window)> {
-        self.table.hosts().iter().zip(&self.local).filter_map(|(host, local)| {
-            let window = local.window.as_deref().filter(|window| !window.is_empty())?;
-            Some((host.addr, window))
-        })
-    }
-
-    /// Begins another interval.
-    pub(super) fn clear_windows(&mut self, began: Timestamp) {
-        self.interval = began;
-        self.p95 = self.policy.retry.hedge.and_then(|_| self.measured_p95());
-        for window in self.local.iter_mut().filter_map(|local| local.window.as_deref_mut()) {
-            *window = Window::default();
-        }
-    }
-
-    /// How long 95 % of the running interval's answers took, if there are enough to say.
-    fn measured_p95(&self) -> Option<Duration> {
-        const ENOUGH: u32 = 20;
-        const P95: Percent = Percent::of_hundred(95);
-        let mut all = Sketch::default();
-        for (_, window) in self.windows() {
-            all.merge(&window.times);
-        }
-        (all.count() >= ENOUGH).then(|| all.bound(P95))?
     }
 
     /// The hosts that answered, and whose `seen` on record is a good part of `forget_after` old.
@@ -398,66 +266,5 @@ impl ClusterView {
             }
         }
         local
-    }
-
-    /// Finds anew who may take an attempt, if the table has changed or something in it is over.
-    fn refresh(&mut self, now: Timestamp) {
-        if now < self.standings_until {
-            return;
-        }
-        let Standings {
-            candidates,
-            trials,
-            census,
-            restless,
-        } = &mut self.standings;
-        candidates.clear();
-        trials.clear();
-        *census = self.table.census();
-        *restless = self.table.wants_pin(&self.policy, now);
-        let mut until = Timestamp::from_nanos(u64::MAX);
-        for (host, local) in self.table.hosts().iter().zip(&mut self.local) {
-            let share = host.share(&self.policy, now);
-            // Envoy itself leaves out a host that is unfit.
-            *restless |= share < Share::FULL && !host.gone && !host.unfit;
-            let absent = local.absent_until > now && local.absent_until <= now.after(BELIEVED_FOR);
-            if share > Share::NONE && !absent {
-                local.candidate = candidates.len();
-                candidates.push(Candidate {
-                    addr: host.addr,
-                    in_flight: local.in_flight,
-                    share,
-                });
-            }
-            if let Some(probation) = host.probation(now)
-                && probation.trial_until <= now
-                && !absent
-                && !host.gone
-                && !host.unfit
-            {
-                trials.push((host.addr, probation.since));
-            }
-            let next = match host.state {
-                HostState::Healthy => Timestamp::ZERO,
-                HostState::Ejected(ejection) => ejection.until,
-                HostState::Probation(probation) => probation.trial_until,
-                HostState::Ramp { .. } => now.after(self.policy.picking.ramp_time / RAMP_STEPS),
-            };
-            for end in [next, local.absent_until, host.overloaded_until] {
-                if end > now {
-                    until = until.min(end);
-                }
-            }
-        }
-        self.standings_until = until;
-    }
-}
-
-fn count_in(window: &mut Window, attempt: &Attempt, split: bool) {
-    window.count(attempt.outcome, split);
-    // An answer that was not given says nothing about speed.
-    let answered = attempt.outcome != Outcome::Failure(FailureOrigin::LocalOrigin);
-    if let Some(took) = attempt.took.filter(|_| answered) {
-        window.times.add(took);
     }
 }
