@@ -47,30 +47,32 @@ pub(crate) fn instructions(path: &Path, counts: &[Count]) -> io::Result<()> {
 
 /// A row for each look at memory, and for each start.
 pub(crate) fn memory(path: &Path, courses: &[Course], starts: &[Starts]) -> io::Result<()> {
-    let mut text = "what,contender,workers,requests,value,unit\n".to_owned();
+    let mut text = "what,contender,nth,workers,requests,value,unit\n".to_owned();
     for course in courses {
         let fresh = [(0, course.fresh)];
         for (requests, bytes) in fresh.iter().chain(&course.marks) {
             // Writing to a string can't fail; nor below.
             let _ = writeln!(
                 text,
-                "rss_anon,{},{},{requests},{bytes},bytes",
+                "rss_anon,{},{},{},{requests},{bytes},bytes",
                 course.contender.name(),
+                course.nth,
                 course.workers,
             );
         }
         for bytes in &course.linear {
             let _ = writeln!(
                 text,
-                "linear_memory,{},{},,{bytes},bytes",
+                "linear_memory,{},{},{},,{bytes},bytes",
                 course.contender.name(),
+                course.nth,
                 course.workers,
             );
         }
     }
     for start in starts {
         for time in &start.times {
-            let _ = writeln!(text, "start,{},1,,{time:.1},ms", start.contender.name());
+            let _ = writeln!(text, "start,{},,1,,{time:.1},ms", start.contender.name());
         }
     }
     fs::write(path, text)

@@ -51,7 +51,7 @@ memory.csv and instructions.csv to target/bench/.
 parts (the first three, if none is named):
   costs                 every contender in every setting: about 40 minutes
   growth                more hosts, workers, clusters, ejected hosts: 5 minutes
-  memory                a million requests over a thousand hosts; how long a start takes: 5 minutes
+  memory                a million requests over a thousand hosts; how long a start takes: 8 minutes
   instructions          only if named: the instructions of all Envoy for each request, under callgrind, by contender and
                         setting with one worker: half a minute each (valgrind; Debian: `apt install valgrind`)
   retry                 only by itself: what a retry costs the client

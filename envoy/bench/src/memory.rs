@@ -27,6 +27,9 @@ pub(crate) const MARKS: [u64; 4] = [100_000, 250_000, 500_000, 1_000_000];
 const WORKERS: u32 = 4;
 const MANY: u64 = 200_000;
 
+/// So many Envoys of each kind tell it: of two that are started alike, one holds a MiB or two more than the other.
+const ENVOYS: usize = 5;
+
 /// What sidestep may hold above the empty filter for each worker after the last mark, in bytes.
 const MOST_PER_WORKER: i64 = 2 << 20;
 
@@ -65,6 +68,8 @@ pub(crate) struct Course {
     pub(crate) contender: Contender,
     /// Its workers.
     pub(crate) workers: u32,
+    /// Which Envoy of its kind it is of.
+    pub(crate) nth: usize,
     /// Bytes after the start, before any request.
     pub(crate) fresh: u64,
     /// Requests served, and bytes then: for each mark one.
@@ -73,6 +78,12 @@ pub(crate) struct Course {
     pub(crate) connections: u64,
     /// The linear memories of its VMs at the end, in bytes.
     pub(crate) linear: Vec<u64>,
+}
+
+/// An Envoy on its course.
+#[derive(Debug)]
+struct Running {
+    course: Course,
     served: u64,
     busy: Duration,
     envoy: Envoy,
@@ -85,7 +96,7 @@ pub(crate) struct Verdict {
     pub(crate) process: i64,
     /// The process with one worker, after the warm-up.
     pub(crate) warm: i64,
-    /// What each further worker adds, after the warm-up of all.
+    /// What each further worker adds, after the warm-up of all: the median of several Envoys.
     pub(crate) worker: i64,
     /// The growth between the last two marks.
     pub(crate) late: i64,
@@ -119,9 +130,13 @@ pub(crate) async fn run(asked: &Arguments) -> Result<bool, BenchError> {
     let starts = starts(&upstream).await?;
     print!("{}", table::of_starts(&starts));
 
-    let one = courses(&upstream, 1, &MARKS).await?;
-    let many = courses(&upstream, WORKERS, &[MANY]).await?;
-    let courses: Vec<_> = one.into_iter().chain(many).collect();
+    let mut courses = Vec::new();
+    for nth in 0..ENVOYS {
+        // All marks once, and then the warm-up alone.
+        let marks = if nth == 0 { &MARKS[..] } else { &MARKS[..1] };
+        courses.extend(serve(&upstream, nth, 1, marks).await?);
+        courses.extend(serve(&upstream, nth, WORKERS, &[MANY]).await?);
+    }
     let verdict = judge(&courses).ok_or_else(|| not_measured("not all marks were reached".to_owned()))?;
     print!("{}", table::of_memory(&courses, verdict, [MOST_PER_WORKER, FLAT]));
     csv::memory(&asked.output.join("memory.csv"), &courses, &starts)?;
@@ -151,44 +166,51 @@ async fn starts(upstream: &Upstream) -> Result<Vec<Starts>, BenchError> {
 }
 
 /// Has both filters serve up to the last of these marks, in turns.
-async fn courses(upstream: &Upstream, workers: u32, marks: &[u64]) -> Result<Vec<Course>, BenchError> {
-    eprintln!("memory: {workers} workers, {:?} requests", marks.last());
-    let mut courses = Vec::new();
+async fn serve(upstream: &Upstream, nth: usize, workers: u32, marks: &[u64]) -> Result<Vec<Course>, BenchError> {
+    eprintln!(
+        "memory: Envoy {} of {ENVOYS}, {workers} workers, {:?} requests",
+        nth + 1,
+        marks.last()
+    );
+    let mut all = Vec::new();
     for contender in [Contender::Empty, Contender::Sidestep] {
         let envoy = Envoy::start(contender.envoy(upstream, MOST_HOSTS, workers)).await?;
-        courses.push(Course {
-            contender,
-            workers,
-            fresh: usage::memory(envoy.pid())?,
-            marks: Vec::new(),
-            connections: 0,
-            linear: Vec::new(),
+        all.push(Running {
+            course: Course {
+                contender,
+                workers,
+                nth,
+                fresh: usage::memory(envoy.pid())?,
+                marks: Vec::new(),
+                connections: 0,
+                linear: Vec::new(),
+            },
             served: 0,
             busy: Duration::ZERO,
             envoy,
         });
     }
     for _ in 0..MOST_TURNS {
-        for course in &mut courses {
-            course.turn(marks).await?;
+        for running in &mut all {
+            running.turn(marks).await?;
         }
     }
-    for course in &mut courses {
-        let connections = format!("cluster.{CLUSTER}.upstream_cx_active");
-        course.connections = course.envoy.stat(&connections).await?;
-        course.linear = usage::linear_memories(course.envoy.pid())?;
+    let mut courses = Vec::new();
+    for running in all {
+        courses.push(running.end().await?);
     }
     Ok(courses)
 }
 
-impl Course {
+impl Running {
     /// Serves until its next mark, but for no longer than a turn.
     async fn turn(&mut self, marks: &[u64]) -> Result<(), BenchError> {
-        let Some(mark) = marks.get(self.marks.len()) else {
+        let course = &mut self.course;
+        let Some(mark) = marks.get(course.marks.len()) else {
             return Ok(());
         };
         let setting = Setting {
-            workers: self.workers,
+            workers: course.workers,
             ..Setting::PLAIN
         };
         let rate = self.served as f64 / self.busy.as_secs_f64();
@@ -197,14 +219,23 @@ impl Course {
         let time = Duration::from_secs_f64(time.clamp(1.0, TURN));
         let seen = load::run(self.envoy.client().address(), setting, time).await?;
         if seen.requests == 0 || seen.failed + seen.broken > 0 {
-            return Err(not_measured(format!("{}: {seen:?}", self.contender.name())));
+            return Err(not_measured(format!("{}: {seen:?}", course.contender.name())));
         }
         self.served += seen.requests;
         self.busy += time;
         if self.served >= *mark {
-            self.marks.push((self.served, usage::memory(self.envoy.pid())?));
+            course.marks.push((self.served, usage::memory(self.envoy.pid())?));
         }
         Ok(())
+    }
+
+    /// Looks a last time, and ends the Envoy.
+    async fn end(mut self) -> Result<Course, BenchError> {
+        let connections = format!("cluster.{CLUSTER}.upstream_cx_active");
+        self.course.connections = self.envoy.stat(&connections).await?;
+        self.course.linear = usage::linear_memories(self.envoy.pid())?;
+        self.envoy.kill();
+        Ok(self.course)
     }
 }
 
@@ -223,21 +254,32 @@ fn signed(bytes: u64) -> i64 {
 
 /// `None` if a mark is missing.
 fn judge(courses: &[Course]) -> Option<Verdict> {
-    let at = |contender, workers, mark: usize| {
-        let course = courses
-            .iter()
-            .find(|course| course.contender == contender && course.workers == workers)?;
+    let at = |contender, workers, nth, mark: usize| {
+        let mut those = courses.iter().filter(|course| course.contender == contender);
+        let course = those.find(|course| (course.workers, course.nth) == (workers, nth))?;
         course.marks.get(mark).map(|(_, bytes)| signed(*bytes))
     };
-    let more = |workers, mark| Some(at(Contender::Sidestep, workers, mark)? - at(Contender::Empty, workers, mark)?);
+    let more = |workers, nth, mark| {
+        Some(at(Contender::Sidestep, workers, nth, mark)? - at(Contender::Empty, workers, nth, mark)?)
+    };
     let last = MARKS.len() - 1;
-    let (process, warm) = (more(1, last)?, more(1, 0)?);
+    let process = more(1, 0, last)?;
+    let median = |workers| {
+        let all: Option<Vec<_>> = (0..ENVOYS).map(|nth| more(workers, nth, 0)).collect();
+        Some(median(all?))
+    };
     Some(Verdict {
         process,
-        warm,
-        worker: (more(WORKERS, 0)? - warm) / i64::from(WORKERS - 1),
-        late: process - more(1, last - 1)?,
+        warm: more(1, 0, 0)?,
+        worker: (median(WORKERS)? - median(1)?) / i64::from(WORKERS - 1),
+        late: process - more(1, 0, last - 1)?,
     })
+}
+
+/// The middle one of an odd number of values.
+fn median(mut values: Vec<i64>) -> i64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
