@@ -179,11 +179,11 @@ envoy_of_wheel() { find "$1" -path '*/envoy/_bin/envoy' -type f -print -quit; }
 
 # --- the module -------------------------------------------------------------------------------------------------------
 
-# build_wasm OUTPUT CARGO-ARGUMENT...: builds what the arguments name, as the module is built: fast code in which only what is
-# small is inlined, and wasm-opt over it where it can be had. OUTPUT gets what cargo put to `release/` under its name.
+# build_wasm OUTPUT BUILT CARGO-ARGUMENT...: builds what the arguments name, which cargo puts to `release/BUILT`: fast code in
+# which only what is small is inlined, and wasm-opt over it where it can be had.
 build_wasm() {
-  local output=$1 built optimiser
-  shift
+  local output=$1 built=$target_dir/$WASM_TARGET/release/$2 optimiser
+  shift 2
   prepare_wasm_target
   # The same bytes wherever it is built: no path of this machine gets into the panic messages.
   local remap=--remap-path-prefix
@@ -192,8 +192,6 @@ build_wasm() {
   CARGO_ENCODED_RUSTFLAGS="$remap=${CARGO_HOME:-$HOME/.cargo}=/cargo"$'\x1f'"$remap=$root=/sidestep"$'\x1f'"$inlining" \
     cargo build --release --target "$WASM_TARGET" "${wasm_args[@]}" "${locked[@]}" "$@" ||
     die "${output#"$root/"} does not build: see above"
-  built=$target_dir/$WASM_TARGET/release/$(basename "$output")
-  [[ -f $built ]] || built=$target_dir/$WASM_TARGET/release/examples/$(basename "$output")
   mkdir -p "$(dirname "$output")"
   optimiser=$(wasm_opt)
   if [[ -n $optimiser ]]; then
@@ -202,7 +200,7 @@ build_wasm() {
       --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals --enable-multivalue \
       --enable-reference-types "$built" -o "$output.new" || die 'wasm-opt failed: see above'
   else
-    say 'wasm-opt is not there (it comes with npm): the module works, and is larger than it need be'
+    say 'wasm-opt is not there (it comes with npm): what is built works, and is larger than it need be'
     cp "$built" "$output.new"
   fi
   chmod 644 "$output.new"
@@ -213,7 +211,7 @@ build_wasm() {
 build_module() {
   local output=$1 size
   say "building ${output#"$root/"}"
-  build_wasm "$output" -p sidestep "${@:2}"
+  build_wasm "$output" sidestep.wasm -p sidestep "${@:2}"
   size=$(wc -c <"$output" | tr -d ' ')
   printf '%s  %s bytes  sha256 %s\n' "${output#"$root/"}" "$size" "$(sha256sum "$output" | cut -d ' ' -f 1)"
   if [[ -n $(wasm_opt) ]] && ((size > WASM_LIMIT)); then
@@ -225,7 +223,7 @@ build_module() {
 build_filters() {
   local name
   for name in empty_filter floor_filter; do
-    build_wasm "$1/$name.wasm" --quiet -p sidestep-bench-filters --example "$name"
+    build_wasm "$1/$name.wasm" "examples/$name.wasm" --quiet -p sidestep-bench-filters --example "$name"
   done
 }
 

@@ -5,9 +5,9 @@
 //! taken to be the only one whose record has the host. All else asks.
 //!
 //! One address may be in two clusters. Records are shared, and a host is on the record of its cluster before a failure of it
-//! is counted: so each worker knows of clusters that share hosts, a tick or two later at most. And one answer of [`ASKED`] of each host
-//! asks all the same. Once a host is seen in a second cluster, nothing is assumed of either; until then, which is some thirty
-//! answers of a cluster that is new to the process, its successes count for the other one.
+//! is counted: so each worker knows of clusters that share hosts, a tick or two later at most. And one answer of [`ASKED`]
+//! of each host asks all the same. Once a host is seen in a second cluster, nothing is assumed of either; until then, which
+//! is some thirty answers of a cluster that is new to the process, its successes count for the other one.
 
 use super::Worker;
 use super::clusters::Place;
@@ -150,19 +150,15 @@ impl<H: Host> Worker<H> {
             since: now,
             ..Homes::default()
         };
-        let places: Vec<Place> = self.clusters.places().collect();
-        for place in &places {
-            if let Some(view) = self.clusters.at_mut(*place) {
+        let mut at_home = Vec::new();
+        for place in self.clusters.places() {
+            if let Some(view) = self.clusters.at_mut(place) {
                 view.shares_hosts = false;
+                at_home.extend(view.table().hosts().iter().map(|host| (host.addr, place)));
             }
         }
-        for place in places {
-            let hosts: Vec<HostAddr> = self.clusters.at_mut(place).map_or_else(Vec::new, |view| {
-                view.table().hosts().iter().map(|host| host.addr).collect()
-            });
-            for host in hosts {
-                self.came_home(host, Some(place));
-            }
+        for (host, place) in at_home {
+            self.came_home(host, Some(place));
         }
     }
 }

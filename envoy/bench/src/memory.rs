@@ -68,7 +68,7 @@ pub(crate) struct Course {
     pub(crate) contender: Contender,
     /// Its workers.
     pub(crate) workers: u32,
-    /// Which Envoy of its kind it is of.
+    /// Which Envoy of its kind, from 0.
     pub(crate) nth: usize,
     /// Bytes after the start, before any request.
     pub(crate) fresh: u64,
@@ -168,9 +168,9 @@ async fn starts(upstream: &Upstream) -> Result<Vec<Starts>, BenchError> {
 /// Has both filters serve up to the last of these marks, in turns.
 async fn serve(upstream: &Upstream, nth: usize, workers: u32, marks: &[u64]) -> Result<Vec<Course>, BenchError> {
     eprintln!(
-        "memory: Envoy {} of {ENVOYS}, {workers} workers, {:?} requests",
+        "memory: Envoy {} of {ENVOYS}, {workers} workers, {} requests",
         nth + 1,
-        marks.last()
+        marks.last().unwrap_or(&0)
     );
     let mut all = Vec::new();
     for contender in [Contender::Empty, Contender::Sidestep] {
@@ -266,7 +266,7 @@ fn judge(courses: &[Course]) -> Option<Verdict> {
     let process = more(1, 0, last)?;
     let median = |workers| {
         let all: Option<Vec<_>> = (0..ENVOYS).map(|nth| more(workers, nth, 0)).collect();
-        Some(median(all?))
+        Spread::of(all?.into_iter().map(|bytes| bytes as f64)).map(|spread| spread.median as i64)
     };
     Some(Verdict {
         process,
@@ -274,12 +274,6 @@ fn judge(courses: &[Course]) -> Option<Verdict> {
         worker: (median(WORKERS)? - median(1)?) / i64::from(WORKERS - 1),
         late: process - more(1, 0, last - 1)?,
     })
-}
-
-/// The middle one of an odd number of values.
-fn median(mut values: Vec<i64>) -> i64 {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -79,9 +79,9 @@ fn nothing_grows_with_hosts_while_one_is_ejected() {
     success_stays(Path::Ejected, Axis::Hosts, 4, 1_000);
 }
 
-/// From three on: one alone is never looked up by its host. How long a look-up takes depends on what else has its place in
-/// the map, which makes half a percent either way.
+/// How long a look-up takes depends on what else has its place in the map: the numbers in between cost up to 0.9 % less than
+/// one cluster, and up to 0.4 % more.
 #[test]
 fn nothing_on_the_success_path_grows_with_clusters() {
-    success_stays(Path::Success, Axis::Clusters, 3, 100);
+    success_stays(Path::Success, Axis::Clusters, 1, 100);
 }
